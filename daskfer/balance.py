@@ -1,0 +1,125 @@
+"""Balancing and splitting: which rows are fitted, which validate, which test.
+
+Both work on the table of rows alone (labels, splits, digests), which is small; no face is moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from daskfer.errors import InputError
+from daskfer.faces import EMOTIONS, PRIVATE_TEST, PUBLIC_TEST, TRAINING, UNKNOWN, FaceTable
+from daskfer.ingest.duplicates import first_of_each
+from daskfer.randomness import generator
+from daskfer.recipe import BalanceByClass, NoSplit, RandomSplit, Recipe, UsageSplit
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Positions of the rows (int64, in file order) by what they serve for.
+
+    `labels_used` tells which stages read labels for it, and why; `notes` what a user should know.
+    """
+
+    fit: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    labels_used: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def select(table: FaceTable, recipe: Recipe) -> Selection:
+    """Choose the rows to fit, to validate and to test.
+
+    ``split: usage`` keeps to the Usage column and balances the Training rows; where an input has
+    no such column, a share is drawn by seed and said. ``split: random`` draws the test rows from
+    the balanced rows, as the original project did.
+
+    Raises
+    ------
+    InputError
+        When balancing needs labels that the input lacks, or nothing is left to fit.
+    """
+    nothing = np.zeros(0, np.int64)
+    everything = np.arange(len(table), dtype=np.int64)
+    validation, test, notes = nothing, nothing, []
+    split = recipe.split
+    if isinstance(split, UsageSplit) and (table.usage != UNKNOWN).any():
+        candidates = everything[table.usage == TRAINING]
+        validation = everything[table.usage == PUBLIC_TEST]
+        test = everything[table.usage == PRIVATE_TEST]
+        kept, used = balance(table, candidates, recipe)
+    else:
+        if isinstance(split, UsageSplit):
+            split = RandomSplit(test=split.test)
+            notes.append(f"no Usage column: {split.test:.0%} of the rows are held out by seed")
+        kept, used = balance(table, everything, recipe)
+        if not isinstance(split, NoSplit):
+            kept, test = split_randomly(kept, split.test, recipe.seed)
+    fit = drop_duplicates(table, kept, np.concatenate([validation, test]), recipe.ingest.duplicates)
+    if len(fit) == 0:
+        raise InputError("no rows are left to fit: expected Training rows, or --set split.method=random")
+    return Selection(fit, validation, test, tuple(used), tuple(notes))
+
+
+def balance(
+    table: FaceTable, candidates: np.ndarray, recipe: Recipe
+) -> tuple[np.ndarray, list[tuple[str, str]]]:
+    """Keep the same number of rows of each class among the candidates (positions, ascending)."""
+    method = recipe.balance
+    if not isinstance(method, BalanceByClass):
+        return candidates, []
+    emotion = table.emotion[candidates]
+    classes = np.unique(emotion[emotion != UNKNOWN])
+    if len(classes) == 0:
+        raise InputError(
+            f"balance.method={method.method} needs an emotion column, and the input has none: "
+            "use --set balance.method=none"
+        )
+    members = {int(code): candidates[emotion == code] for code in classes}
+    per_class = method.per_class
+    if not isinstance(per_class, int):
+        per_class = min(len(positions) for positions in members.values())
+    kept = []
+    for code, positions in members.items():
+        if method.method == "random":
+            drawn = generator(recipe.seed, "balance", code).permutation(len(positions))
+            positions = positions[drawn]
+        kept.append(positions[:per_class])
+    why = f"{method.method} {per_class} rows of each of {len(classes)} classes"
+    return np.sort(np.concatenate(kept)), [("balance", why)]
+
+
+def split_randomly(positions: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out a share by seed: the rows to fit and the rows to test, each in file order.
+
+    The draw is scikit-learn's `train_test_split` with this seed, so that the rows are those that
+    the original project's notebook held out.
+    """
+    from sklearn.model_selection import train_test_split
+
+    if len(positions) < 2:
+        raise InputError(f"{len(positions)} rows cannot be split: expected at least 2")
+    fit, test = train_test_split(positions, test_size=share, random_state=seed)
+    return np.sort(fit), np.sort(test)
+
+
+def drop_duplicates(
+    table: FaceTable, fit: np.ndarray, held_out: np.ndarray, rule: str
+) -> np.ndarray:
+    """Drop from the fitting rows what the rule says (see `daskfer.recipe.Ingest`)."""
+    if rule == "keep":
+        return fit
+    first = first_of_each(table.digest)
+    fit = fit[~np.isin(first[fit], first[held_out])]
+    if rule == "keep-one":
+        _, once = np.unique(first[fit], return_index=True)
+        fit = fit[np.sort(once)]
+    return fit
+
+
+def class_counts(emotion: np.ndarray) -> dict[str, int]:
+    """Number of rows of each emotion, by name."""
+    return {name: int((emotion == code).sum()) for code, name in enumerate(EMOTIONS)}

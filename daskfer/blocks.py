@@ -1,0 +1,76 @@
+"""Rows in blocks of a fixed number: where they lie, and how any of them are read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from daskfer import storage
+from daskfer.store import StageFolder
+
+
+@dataclass(frozen=True)
+class BlockFiles:
+    """Arrays of rows, one .npy a block, addressed by position over all blocks.
+
+    Attributes
+    ----------
+    folder : StageFolder
+        Where the files are.
+    part : str
+        The ending of their names.
+    starts : tuple of int
+        Position of each block's first row, and at last the number of rows.
+    """
+
+    folder: StageFolder
+    part: str
+    starts: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of blocks."""
+        return len(self.starts) - 1
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows in each block."""
+        return [self.starts[i + 1] - self.starts[i] for i in range(self.count)]
+
+    def path(self, number: int) -> str:
+        """The file of a block."""
+        return self.folder.block(number, self.part)
+
+    def block(self, number: int) -> np.ndarray:
+        """All rows of one block."""
+        return storage.read_array(self.path(number))
+
+    def rows(self, positions: np.ndarray) -> np.ndarray:
+        """The rows at these positions (int64, in any order), in their order.
+
+        Only the blocks that hold one of them are opened, and of a local one only the pages
+        that are needed are read.
+        """
+        starts = np.asarray(self.starts)
+        owner = np.searchsorted(starts, positions, side="right") - 1
+        found: np.ndarray | None = None
+        for number in np.unique(owner):
+            here = owner == number
+            block = storage.read_array(self.path(int(number)), mapped=True)
+            if found is None:
+                found = np.empty((len(positions), *block.shape[1:]), block.dtype)
+            found[here] = block[positions[here] - starts[number]]
+        if found is None:
+            raise ValueError("no positions: expected at least one")
+        return found
+
+
+def cut(positions: np.ndarray, block_rows: int) -> list[np.ndarray]:
+    """Cut positions into consecutive pieces of `block_rows`; the last may be shorter."""
+    return [positions[i : i + block_rows] for i in range(0, len(positions), block_rows)]
+
+
+def starts_of(sizes: list[int]) -> tuple[int, ...]:
+    """The positions at which blocks of these sizes start, and their sum."""
+    return (0, *np.cumsum(sizes, dtype=np.int64).tolist())

@@ -1,0 +1,211 @@
+"""The second model: a scikit-learn classifier of emotions, trained on pseudo-labels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.randomness import generator
+from daskfer.recipe import Classify
+
+Search = Callable[[Any, np.ndarray, np.ndarray], Any]
+"""Fits one of scikit-learn's searches on features and labels, wherever it likes."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A fitted classifier and how it was chosen.
+
+    Attributes
+    ----------
+    model : scikit-learn estimator
+        Its classes are emotion codes.
+    description : str
+        The model's name and the parameters that were chosen.
+    pseudo_label_accuracy : float
+        Cross-validated agreement with the pseudo-labels (not with true labels); NaN when there
+        was nothing to choose.
+    """
+
+    model: Any
+    description: str
+    pseudo_label_accuracy: float
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        """Emotion codes, int8 (n,), of reduced rows, float32 (n, c)."""
+        return np.asarray(self.model.predict(points)).astype(np.int8)
+
+
+def train(
+    points: np.ndarray, pseudo: np.ndarray, method: Classify, seed: int, search: Search
+) -> Classifier | None:
+    """Train the second model on pseudo-labels.
+
+    Parameters
+    ----------
+    points : float32 array (n, c)
+        Reduced fitted rows.
+    pseudo : int8 array (n,)
+        The emotion that each row's cluster was named, or UNKNOWN.
+    method : Classify
+    seed : int
+    search : Search
+        Runs the cross-validated search over parameters, as joblib's dask backend does.
+
+    Returns
+    -------
+    Classifier or None
+        None when the recipe wants none or no cluster has a name. With one name alone, or too few
+        rows of one to cross-validate, no search is made.
+    """
+    named = pseudo != UNKNOWN
+    if method.model == "none" or not named.any():
+        return None
+    points, pseudo = points[named], pseudo[named]
+    if len(np.unique(pseudo)) == 1:
+        from sklearn.dummy import DummyClassifier
+
+        model = DummyClassifier(strategy="most_frequent").fit(points, pseudo)
+        name = EMOTIONS[int(pseudo[0])]
+        return Classifier(model, f"constant: every cluster is named {name}", float("nan"))
+    sample = _sample(len(points), method.search_rows, seed)
+    rarest = int(np.unique(pseudo[sample], return_counts=True)[1].min())
+    if rarest < method.folds:
+        sample = np.arange(len(points))
+        rarest = int(np.unique(pseudo, return_counts=True)[1].min())
+    best, score = None, float("nan")
+    if rarest >= method.folds:
+        best, score = _choose(points[sample], pseudo[sample], method, seed, search)
+    else:
+        best = _candidates(method.model, seed)[0][0]
+    with _quiet():
+        best.fit(points, pseudo)
+    return Classifier(best, describe(best), score)
+
+
+def describe(model: Any) -> str:
+    """The name of a pipeline's last step, with what was chosen for it."""
+    last = model[-1]
+    shown = {
+        key: value
+        for key, value in last.get_params().items()
+        if key in ("C", "gamma", "learning_rate", "max_leaf_nodes", "hidden_layer_sizes", "alpha")
+    }
+    listed = ", ".join(f"{key}={value}" for key, value in shown.items())
+    return f"{type(last).__name__}({listed})"
+
+
+def _choose(
+    points: np.ndarray, pseudo: np.ndarray, method: Classify, seed: int, search: Search
+) -> tuple[Any, float]:
+    """The candidate with the best cross-validated agreement, unfitted; the first of equals."""
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
+    folds = StratifiedKFold(method.folds, shuffle=True, random_state=seed)
+    best, best_score = None, -1.0
+    for pipeline, grid in _candidates(method.model, seed):
+        grid_search = GridSearchCV(pipeline, grid, cv=folds, refit=False, error_score="raise")
+        with _quiet():
+            found = search(grid_search, points, pseudo)
+        if found.best_score_ > best_score:
+            best_score = float(found.best_score_)
+            best = clone(pipeline).set_params(**found.best_params_)
+    return best, best_score
+
+
+def _candidates(model: str, seed: int) -> list[tuple[Any, dict[str, list[Any]]]]:
+    """Pipelines, and for each the grid of parameters to try."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    known: dict[str, tuple[Any, dict[str, list[Any]]]] = {
+        "logistic": (
+            LogisticRegression(max_iter=300),
+            {"logisticregression__C": [0.1, 1.0, 10.0, 100.0]},
+        ),
+        "svm": (
+            SVC(random_state=seed),
+            {"svc__C": [1.0, 10.0], "svc__gamma": ["scale", 0.1]},
+        ),
+        "boosting": (
+            HistGradientBoostingClassifier(max_iter=60, early_stopping=False, random_state=seed),
+            {"histgradientboostingclassifier__learning_rate": [0.1, 0.3]},
+        ),
+        "mlp": (
+            MLPClassifier((64,), max_iter=60, early_stopping=True, random_state=seed),
+            {"mlpclassifier__alpha": [1e-4, 1e-2]},
+        ),
+    }
+    chosen = ["logistic", "mlp"] if model == "auto" else [model]
+    return [(make_pipeline(StandardScaler(), known[name][0]), known[name][1]) for name in chosen]
+
+
+def _sample(rows: int, most: int, seed: int) -> np.ndarray:
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(generator(seed, "classify-search").choice(rows, most, replace=False))
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801 - a context manager, used like a function
+    """Silence scikit-learn's word that an optimizer stopped at its limit: the score tells."""
+
+    def __enter__(self) -> Any:
+        from sklearn.exceptions import ConvergenceWarning
+
+        entered = super().__enter__()
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return entered
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A classifier's figures against true labels; None where there are none."""
+
+    accuracy: float | None
+    balanced_accuracy: float | None
+    macro_f1: float | None
+    confusion: list[list[int]] | None
+
+
+def score(predicted: np.ndarray, emotion: np.ndarray) -> Scores:
+    """Score predicted emotion codes against true ones; rows of unknown emotion are left out.
+
+    The confusion matrix has the true emotion in rows and the predicted one in columns.
+    """
+    from sklearn.metrics import confusion_matrix, f1_score
+
+    known = emotion != UNKNOWN
+    if not known.any():
+        return Scores(None, None, None, None)
+    truth, guess = emotion[known], predicted[known]
+    table = confusion_matrix(truth, guess, labels=range(len(EMOTIONS)))
+    present = table.sum(axis=1) > 0
+    recall = np.diag(table)[present] / table.sum(axis=1)[present]
+    labels = sorted(set(truth.tolist()))
+    return Scores(
+        float((truth == guess).mean()),
+        float(recall.mean()),
+        float(f1_score(truth, guess, labels=labels, average="macro", zero_division=0)),
+        table.tolist(),
+    )
+
+
+def chance_accuracy(tested: np.ndarray) -> float | None:
+    """Accuracy on the tested rows of always saying the most frequent emotion among them.
+
+    That is the strongest guess without a look at a face: a model that is no better is worthless.
+    """
+    known = tested[tested != UNKNOWN]
+    if len(known) == 0:
+        return None
+    return float(np.bincount(known).max() / len(known))

@@ -1,0 +1,173 @@
+"""Connecting to workers: a cluster on this machine, a scheduler's address, or a cluster file."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+import yaml
+from distributed import Client, LocalCluster
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from daskfer.errors import SchedulerError
+
+DASHBOARD_PORT = 8787
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a run is computed; by default on worker threads of this process, one a core.
+
+    Attributes
+    ----------
+    scheduler : str or None
+        Address of a running scheduler, such as tcp://host:8786.
+    cluster_file : str or None
+        YAML file that says which cluster to start (see the folder cluster_configs).
+    workers : int or None
+        Number of workers to start; by default one a core.
+    processes : bool
+        Whether local workers are processes of their own rather than threads.
+    """
+
+    scheduler: str | None = None
+    cluster_file: str | None = None
+    workers: int | None = None
+    processes: bool = False
+
+
+class OneThread(WorkerPlugin):
+    """Keeps numerical libraries on a worker to one thread.
+
+    Workers share the cores already; and sums that a library divides among its threads round
+    differently on machines with other numbers of cores.
+    """
+
+    name = "daskfer-one-thread"
+
+    def setup(self, worker: Any) -> None:
+        """Load the libraries that bring threads, then limit them for good."""
+        limit_threads()
+
+
+def limit_threads() -> None:
+    """Limit this process's numerical libraries to one thread, for good."""
+    import numpy  # noqa: F401 - loaded, so that its BLAS is there to be limited
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
+@contextmanager
+def connected(where: Where) -> Iterator[Client]:
+    """A client of the workers that `where` asks for; what was started is closed at the end.
+
+    Raises
+    ------
+    SchedulerError
+        When the scheduler does not answer, or the cluster file is wrong.
+    """
+    if where.scheduler is not None:
+        with _client_of_address(where.scheduler) as client:
+            client.register_plugin(OneThread())
+            yield client
+        return
+    with _cluster(where) as cluster, Client(cluster, set_as_default=True) as client:
+        client.register_plugin(OneThread())
+        yield client
+
+
+def _client_of_address(address: str) -> Client:
+    try:
+        return Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SchedulerError(
+            f"no scheduler answers at {address} ({reason}): check the address, or leave "
+            "--scheduler out to run on this machine"
+        ) from error
+
+
+def _cluster(where: Where) -> Any:
+    if where.cluster_file is not None:
+        return _cluster_of_file(where.cluster_file, where.workers)
+    workers = where.workers or os.cpu_count() or 1
+    settings: dict[str, Any] = {
+        "n_workers": workers,
+        "threads_per_worker": 1,
+        "processes": where.processes,
+        "dashboard_address": f"127.0.0.1:{_free_port()}",
+        "silence_logs": logging.CRITICAL,
+    }
+    if not where.processes:
+        # Threads share the process's memory, so none of them can have a limit of its own.
+        limit_threads()
+        settings["memory_limit"] = 0
+    return LocalCluster(**settings)
+
+
+def _cluster_of_file(path: str, workers: int | None) -> Any:
+    """Start the cluster that a YAML file describes: its class, and what that is called with."""
+    if not Path(path).is_file():
+        raise SchedulerError(f"--cluster {path}: no such file; see the folder cluster_configs")
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except yaml.YAMLError as error:
+        raise SchedulerError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or "cluster" not in content:
+        raise SchedulerError(f"{path}: expected a key cluster that names a class, such as "
+                             "dask.distributed.LocalCluster")
+    unknown = sorted(set(content) - {"cluster", "arguments", "workers", "dask"})
+    if unknown:
+        raise SchedulerError(
+            f"{path}: unknown key {unknown[0]!r}; expected cluster, arguments, workers or dask"
+        )
+    dask.config.update(dask.config.config, content.get("dask") or {})
+    module, _, name = str(content["cluster"]).rpartition(".")
+    try:
+        kind = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SchedulerError(f"{path}: cluster {content['cluster']} cannot be imported ({error})") from error
+    arguments = dict(content.get("arguments") or {})
+    wanted = workers or content.get("workers")
+    try:
+        cluster = kind(**arguments)
+        if wanted is not None:
+            cluster.scale(int(wanted))
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
+        raise SchedulerError(f"{path}: the cluster does not start: {error}") from error
+    return cluster
+
+
+def _free_port() -> int:
+    """The dashboard's usual port where it is free, otherwise any (0)."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", DASHBOARD_PORT))
+        except OSError:
+            return 0
+    return DASHBOARD_PORT
+
+
+def peak_memory(client: Client) -> int:
+    """The largest resident memory that this process or any worker's has had, in bytes."""
+    return max([_peak(), *client.run(_peak).values()])
+
+
+def _peak() -> int:
+    import resource
+    import sys
+
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

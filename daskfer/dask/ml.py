@@ -1,0 +1,118 @@
+"""dask-ml's estimators under daskfer's interfaces, with settings that make them exact.
+
+`scripts/incremental_pca.py` shows what those settings give beside dask-ml's defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+from daskfer.blocks import BlockFiles
+from daskfer.cluster import Centers
+from daskfer.recipe import IncrementalPca, KMeansClusters, Svd
+from daskfer.reduce import Reducer, oriented
+from daskfer.represent import Features
+
+
+def rows_array(
+    source: Features | BlockFiles, pieces: list[np.ndarray], columns: int, stage: str
+) -> da.Array:
+    """A dask array of float32 rows, with known chunks: one piece of positions a chunk."""
+    load = dask.delayed(_load_rows, pure=False, traverse=False)
+    chunks = [
+        da.from_delayed(
+            load(source, piece, dask_key_name=(f"{stage}-load-{dask.base.tokenize(source, piece)}")),
+            (len(piece), columns),
+            np.float32,
+        )
+        for piece in pieces
+    ]
+    return da.concatenate(chunks, axis=0)
+
+
+def _load_rows(source: Features | BlockFiles, positions: np.ndarray) -> np.ndarray:
+    return source.rows(positions)
+
+
+def fit_incremental_pca(
+    features: Features, pieces: list[np.ndarray], method: IncrementalPca, seed: int
+) -> Reducer:
+    """dask-ml's IncrementalPCA of the rows at the positions in `pieces`.
+
+    By default it updates its components batch by batch and keeps only as many directions as it
+    is asked for, so what an early batch drops never comes back; and its randomized solver makes
+    no power passes. One batch of all rows (a lazy dask array, so never in one memory) with
+    `method.iterated_power` passes gives the exact subspace.
+    """
+    from dask_ml.decomposition import IncrementalPCA
+
+    rows = rows_array(features, pieces, features.dimensions, "reduce").persist()
+    count = sum(len(piece) for piece in pieces)
+    model = IncrementalPCA(
+        n_components=method.components,
+        batch_size=method.batch_rows or count,
+        svd_solver="randomized",
+        iterated_power=method.iterated_power,
+        random_state=seed,
+    ).fit(rows)
+    return oriented(
+        np.asarray(model.mean_),
+        np.asarray(model.components_),
+        np.asarray(model.explained_variance_, np.float64),
+        float(np.sum(model.var_)),
+        method.whiten,
+    )
+
+
+def fit_truncated_svd(
+    features: Features, pieces: list[np.ndarray], method: Svd, seed: int
+) -> Reducer:
+    """dask-ml's TruncatedSVD: as principal components, of rows that are not centred."""
+    from dask_ml.decomposition import TruncatedSVD
+
+    rows = rows_array(features, pieces, features.dimensions, "reduce").persist()
+    model = TruncatedSVD(
+        n_components=method.components,
+        algorithm="randomized",
+        n_iter=method.iterated_power,
+        random_state=seed,
+    ).fit(rows)
+    total = float(rows.var(axis=0, dtype=np.float64).sum().compute())
+    return oriented(
+        np.zeros(features.dimensions),
+        np.asarray(model.components_),
+        np.asarray(model.explained_variance_, np.float64),
+        total,
+        whiten=False,
+    )
+
+
+def fit_kmeans(
+    points: BlockFiles, pieces: list[np.ndarray], method: KMeansClusters, start: np.ndarray
+) -> Centers:
+    """dask-ml's KMeans from given centres.
+
+    Given centres take all randomness, and the dependence on chunks, out of its result.
+    """
+    from dask_ml.cluster import KMeans
+
+    rows = rows_array(points, pieces, start.shape[1], "cluster").persist()
+    model = KMeans(
+        n_clusters=method.clusters,
+        init=start.astype(np.float32),
+        max_iter=method.max_iterations,
+        tol=method.tolerance,
+    ).fit(rows)
+    return Centers(np.asarray(model.cluster_centers_, np.float64), int(model.n_iter_))
+
+
+def search_parameters(search: Any, features: np.ndarray, labels: np.ndarray) -> Any:
+    """Fit one of scikit-learn's searches with joblib's dask backend, on the current workers."""
+    import joblib
+
+    with joblib.parallel_config(backend="dask"):
+        return search.fit(features, labels)

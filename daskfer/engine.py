@@ -1,0 +1,66 @@
+"""What the stages ask of whoever computes their blocks, and the simplest one who does.
+
+Stages are plain functions on blocks. They never see a client or a future: they hand functions
+and items to an engine and get handles back, in the order of the items. `daskfer.dask.engine`
+has the one that runs on workers; `InProcess` computes at once and serves tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+Handle = Any
+"""A value, or a promise of one, that `map` accepts as an item and `gather` turns into values."""
+
+
+class Engine(Protocol):
+    """Computes functions of blocks."""
+
+    def map(
+        self, stage: str, function: Callable[..., Any], *columns: Iterable[Any], shared: Any = ()
+    ) -> list[Handle]:
+        """Start `function(*items, *shared)` for each tuple of items; handles in their order."""
+
+    def fold(
+        self, stage: str, combine: Callable[[Any, Any], Any], handles: Sequence[Handle]
+    ) -> Handle:
+        """Combine neighbours pairwise in a fixed tree, so that sums round the same everywhere."""
+
+    def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
+        """Wait for the values, in order; `rows` of each are reported as progress."""
+
+
+class InProcess:
+    """Computes each block at once, in the calling thread."""
+
+    def map(
+        self, stage: str, function: Callable[..., Any], *columns: Iterable[Any], shared: Any = ()
+    ) -> list[Handle]:
+        """Compute `function(*items, *shared)` for each tuple of items."""
+        return [function(*items, *shared) for items in zip(*columns, strict=True)]
+
+    def fold(
+        self, stage: str, combine: Callable[[Any, Any], Any], handles: Sequence[Handle]
+    ) -> Handle:
+        """Combine neighbours pairwise until one is left."""
+        return fold_pairs(handles, combine)
+
+    def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
+        """The values are there already."""
+        return list(handles)
+
+
+def fold_pairs(items: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
+    """Combine (0, 1), (2, 3), … and then the results likewise; an odd last one moves up.
+
+    The tree depends on the number of items alone, so floating-point sums are the same whoever
+    computes them and in whatever order they finish.
+    """
+    if not items:
+        raise ValueError("nothing to combine: expected at least one item")
+    level = list(items)
+    while len(level) > 1:
+        pairs = [combine(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
+        level = pairs + level[len(pairs) * 2 :]
+    return level[0]

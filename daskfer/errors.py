@@ -1,0 +1,23 @@
+"""The errors that a user can mend; the command line prints each in one line."""
+
+from __future__ import annotations
+
+
+class DaskferError(Exception):
+    """Base of all errors that name a value, what was expected and the way out."""
+
+
+class InputError(DaskferError):
+    """An input that is missing, unreadable or not a set of faces."""
+
+
+class RecipeError(DaskferError):
+    """A recipe with a wrong key or value."""
+
+
+class RunFolderError(DaskferError):
+    """A run folder that cannot be used for this run."""
+
+
+class SchedulerError(DaskferError):
+    """A scheduler, workers or a cluster file that cannot be used."""

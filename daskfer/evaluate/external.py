@@ -1,0 +1,116 @@
+"""How far clusters follow the true emotions: scores that read labels, beside chance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.randomness import generator
+
+CHANCE_DRAWS = 200
+"""Random clusterings of the same sizes that chance is estimated from."""
+
+NEAR_CHANCE = 0.05
+"""Share of the way from chance to perfection below which a result is called near chance."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Scores of clusters against true emotions, and what random clusters of these sizes score.
+
+    `hungarian_accuracy` matches clusters to emotions one to one, `majority_accuracy` gives each
+    cluster its most frequent emotion. `chance_accuracy` is the majority accuracy of random
+    clusters of the same sizes named in the same way, on average, and `hungarian_chance` their
+    Hungarian accuracy; the `_p` are shares of the random clusterings that score as high.
+    """
+
+    nmi: float
+    ari: float
+    hungarian_accuracy: float
+    majority_accuracy: float
+    chance_accuracy: float
+    hungarian_chance: float
+    hungarian_p: float
+
+
+def contingency(cluster: np.ndarray, emotion: np.ndarray, k: int) -> np.ndarray:
+    """Counts, int64 (k, 7), of faces by cluster and emotion; faces of unknown emotion are left out."""
+    known = emotion != UNKNOWN
+    flat = cluster[known].astype(np.int64) * len(EMOTIONS) + emotion[known]
+    return np.bincount(flat, minlength=k * len(EMOTIONS)).reshape(k, len(EMOTIONS))
+
+
+def matched_share(table: np.ndarray) -> float:
+    """Share of faces on the best one-to-one matching of clusters and emotions (Kuhn 1955)."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    return float(table[rows, columns].sum() / table.sum())
+
+
+def majority_share(table: np.ndarray) -> float:
+    """Share of faces whose emotion is the most frequent one of their cluster."""
+    return float(table.max(axis=1).sum() / table.sum())
+
+
+def agreement(cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int) -> Agreement | None:
+    """Score clusters (int32, n) against emotions (int8, n); None when no emotion is known."""
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    known = emotion != UNKNOWN
+    if not known.any():
+        return None
+    table = contingency(cluster, emotion, k)
+    random = [matched_and_majority(draw) for draw in random_tables(table, seed)]
+    matched, majority = np.array(random).T
+    hungarian = matched_share(table)
+    return Agreement(
+        nmi=float(normalized_mutual_info_score(emotion[known], cluster[known])),
+        ari=float(adjusted_rand_score(emotion[known], cluster[known])),
+        hungarian_accuracy=hungarian,
+        majority_accuracy=majority_share(table),
+        chance_accuracy=float(majority.mean()),
+        hungarian_chance=float(matched.mean()),
+        hungarian_p=float(((matched >= hungarian).sum() + 1) / (len(matched) + 1)),
+    )
+
+
+def matched_and_majority(table: np.ndarray) -> tuple[float, float]:
+    """Hungarian and majority accuracy of a table of counts."""
+    return matched_share(table), majority_share(table)
+
+
+def random_tables(table: np.ndarray, seed: int) -> np.ndarray:
+    """Tables of counts with the same margins, as random clusters of the same sizes give them."""
+    from scipy.stats import random_table
+
+    return random_table(table.sum(axis=1), table.sum(axis=0)).rvs(
+        CHANCE_DRAWS, random_state=generator(seed, "chance")
+    )
+
+
+def verdict(scores: Agreement) -> str:
+    """One plain sentence on whether the clusters follow emotion."""
+    figures = (
+        f"(one-to-one accuracy {scores.hungarian_accuracy:.3f}, random clusters "
+        f"{scores.hungarian_chance:.3f})"
+    )
+    above = (scores.hungarian_accuracy - scores.hungarian_chance) / (1 - scores.hungarian_chance)
+    if scores.hungarian_p > 0.01:
+        return f"These clusters follow emotion no better than chance {figures}."
+    if above < NEAR_CHANCE:
+        return (
+            f"These clusters follow emotion hardly better than chance {figures}: the difference "
+            "is real but near chance."
+        )
+    return f"These clusters follow emotion better than chance {figures}."
+
+
+def as_metrics(scores: Agreement | None) -> dict[str, Any]:
+    """The scores by their keys in metrics.json, null where there are no labels."""
+    if scores is None:
+        return dict.fromkeys(Agreement.__dataclass_fields__)
+    return asdict(scores)

@@ -1,0 +1,1 @@
+"""Reading faces: byte ranges of CSV files become blocks of a fixed number of rows."""

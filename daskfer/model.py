@@ -1,0 +1,98 @@
+"""The model folder: all that predicting needs, in open formats and without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from daskfer import __version__, storage
+from daskfer.errors import RunFolderError
+from daskfer.faces import EMOTIONS
+from daskfer.naming import Names
+from daskfer.recipe import Recipe
+from daskfer.reduce import Reducer
+
+FORMAT = 1
+
+
+def save_estimator(estimator: Any) -> bytes:
+    """A scikit-learn estimator in skops's format, which holds no code."""
+    import skops.io
+
+    return bytes(skops.io.dumps(estimator))
+
+
+def load_estimator(data: bytes, name: str) -> Any:
+    """Read an estimator that `save_estimator` wrote.
+
+    Raises
+    ------
+    RunFolderError
+        When the file holds types beyond those of scikit-learn and NumPy that skops trusts.
+    """
+    import skops.io
+
+    unknown = [
+        kind for kind in skops.io.get_untrusted_types(data=data) if not _is_known(kind)
+    ]
+    if unknown:
+        raise RunFolderError(f"{name} holds types that are not trusted: {', '.join(unknown)}")
+    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+
+
+def _is_known(kind: str) -> bool:
+    return kind.startswith(("sklearn.", "numpy.")) and "lambda" not in kind
+
+
+def write_model(
+    folder: str,
+    recipe: Recipe,
+    side: int,
+    reducer: Reducer,
+    centers: np.ndarray,
+    names: Names,
+    classifier: tuple[Any, str] | None,
+) -> None:
+    """Write the parts of a model and, last, model.json with their checksums.
+
+    Parameters
+    ----------
+    folder : str
+    recipe : Recipe
+        Its normalize and represent sections say how a face becomes features.
+    side : int
+        Side of the faces in pixels.
+    reducer, centers, names
+        Fitted parts, in the order in which they are applied.
+    classifier : (estimator, description) or None
+        The second model, whose input is the reducer's output.
+    """
+    reducer.save(storage.join(folder, "reducer.npz"))
+    storage.write_arrays(
+        storage.join(folder, "clusters.npz"), centers=centers, emotion=names.emotion
+    )
+    parts = ["reducer.npz", "clusters.npz"]
+    if classifier is not None:
+        storage.write_whole(
+            storage.join(folder, "classifier.skops"), save_estimator(classifier[0])
+        )
+        parts.append("classifier.skops")
+    storage.write_json(
+        storage.join(folder, "model.json"),
+        {
+            "format": FORMAT,
+            "daskfer": __version__,
+            "side": side,
+            "emotions": list(EMOTIONS),
+            "normalize": asdict(recipe.normalize),
+            "represent": asdict(recipe.represent),
+            "classifier": None if classifier is None else classifier[1],
+            "sha256": {
+                part: hashlib.sha256(storage.read_bytes(storage.join(folder, part))).hexdigest()
+                for part in parts
+            },
+        },
+    )

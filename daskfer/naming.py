@@ -1,0 +1,131 @@
+"""Naming: which emotion each cluster stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from daskfer.errors import InputError
+from daskfer.evaluate.external import contingency
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.recipe import NameByDominant, NameByFile, Name
+
+
+@dataclass(frozen=True)
+class Names:
+    """The emotion code (or UNKNOWN) of each cluster, how it was found, and what it cost.
+
+    Attributes
+    ----------
+    emotion : int8 array (k,)
+    how : str
+    looks : int
+        Times that a person looked at a cluster; 0 where nobody did.
+    rows : int64 array (k,)
+        Fitted faces in each cluster.
+    purity : float array (k,)
+        Share of the labelled ones among them that have that emotion; NaN where none has a label.
+    labels_used : tuple
+        Stages that read labels for it, and why.
+    """
+
+    emotion: np.ndarray
+    how: str
+    looks: int
+    rows: np.ndarray
+    purity: np.ndarray
+    labels_used: tuple[tuple[str, str], ...] = ()
+
+    def of(self, cluster: np.ndarray) -> np.ndarray:
+        """Emotion codes, int8 (n,), of faces in these clusters."""
+        return self.emotion[cluster]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What names.yaml holds."""
+        clusters = {
+            number: {
+                "emotion": EMOTIONS[code] if code != UNKNOWN else None,
+                "faces": int(self.rows[number]),
+                "purity": None if np.isnan(self.purity[number]) else round(float(self.purity[number]), 4),
+            }
+            for number, code in enumerate(self.emotion.tolist())
+        }
+        return {"how": self.how, "looks": self.looks, "clusters": clusters}
+
+
+def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int) -> Names:
+    """Name clusters from their fitted faces.
+
+    Parameters
+    ----------
+    method : Name
+    cluster : int32 array (n,)
+        Clusters of the fitted faces.
+    emotion : int8 array (n,)
+        Their true emotions, or UNKNOWN; only ``how: dominant`` lets them decide.
+    k : int
+        Number of clusters.
+    """
+    table = contingency(cluster, emotion, k)
+    rows = np.bincount(cluster, minlength=k).astype(np.int64)
+    if isinstance(method, NameByDominant):
+        if table.sum() == 0:
+            raise InputError(
+                "name.how=dominant needs an emotion column, and the input has none: use "
+                "--set name.how=none, or name.how=file with a file of names"
+            )
+        chosen = np.where(table.sum(axis=1) > 0, table.argmax(axis=1), UNKNOWN).astype(np.int8)
+        why = f"the most frequent true emotion of each cluster's fitted rows ({int(table.sum()):,})"
+        return Names(chosen, "dominant", 0, rows, _purity(table, chosen), (("name", why),))
+    if isinstance(method, NameByFile):
+        chosen = read_names(method.file, k)
+        return Names(chosen, "file", int((chosen != UNKNOWN).sum()), rows, _purity(table, chosen))
+    chosen = np.full(k, UNKNOWN, np.int8)
+    return Names(chosen, "none", 0, rows, _purity(table, chosen))
+
+
+def read_names(path: str, k: int) -> np.ndarray:
+    """Emotion codes, int8 (k,), from a YAML file ``cluster: emotion`` (or a run's names.yaml).
+
+    Clusters that are left out or null stay unnamed.
+
+    Raises
+    ------
+    InputError
+        For a cluster that does not exist or an emotion that is none of the seven.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"name.file={path}: no such file; expected YAML with lines cluster: emotion")
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if isinstance(content, dict) and isinstance(content.get("clusters"), dict):
+        content = content["clusters"]
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected lines cluster: emotion, got {content!r}")
+    chosen = np.full(k, UNKNOWN, np.int8)
+    for number, name in content.items():
+        if isinstance(name, dict):
+            name = name.get("emotion")
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < k:
+            raise InputError(f"{path}: cluster {number!r}: expected a number from 0 to {k - 1}")
+        if name is None:
+            continue
+        if str(name).lower() not in EMOTIONS:
+            raise InputError(
+                f"{path}: emotion {name!r} of cluster {number}: expected one of {', '.join(EMOTIONS)}"
+            )
+        chosen[number] = EMOTIONS.index(str(name).lower())
+    return chosen
+
+
+def _purity(table: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    counts = table.sum(axis=1)
+    named = table[np.arange(len(chosen)), np.maximum(chosen, 0)]
+    known = (counts > 0) & (chosen != UNKNOWN)
+    return np.divide(named, counts, out=np.full(len(counts), np.nan), where=known)

@@ -1,0 +1,85 @@
+"""The whole job: the stages in order, in one store, on one cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from daskfer import balance
+from daskfer.balance import Selection
+from daskfer.dask import ml
+from daskfer.engine import Engine
+from daskfer.ingest.sources import Source
+from daskfer.naming import Names, name_clusters
+from daskfer.recipe import Recipe
+from daskfer.reduce import fit_pca, identity
+from daskfer.cluster import fit_kmeans
+from daskfer.stages.classify import Trained, train
+from daskfer.stages.cluster import Clusters, cluster
+from daskfer.stages.context import Context, Methods, Watch
+from daskfer.stages.evaluate import Evaluation, evaluate, figures
+from daskfer.stages.ingest import DEFAULT_RANGE, Faces, ingest
+from daskfer.stages.reduce import Reduced, reduce
+from daskfer.stages.represent import represent
+from daskfer.store import Store
+
+METHODS = Methods(
+    reducers={
+        "incremental-pca": lambda engine, *rest: ml.fit_incremental_pca(*rest),
+        "svd": lambda engine, *rest: ml.fit_truncated_svd(*rest),
+        "pca": lambda engine, features, pieces, method, seed: fit_pca(
+            engine, features, pieces, method
+        ),
+        "none": lambda engine, features, *rest: identity(features.dimensions),
+    },
+    clusterers={
+        "dask-ml-kmeans": lambda engine, *rest: ml.fit_kmeans(*rest),
+        "kmeans": fit_kmeans,
+    },
+    search=ml.search_parameters,
+)
+"""Who fits what; those that do not take the engine run on the current Dask client."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that a run found, from which its folder is written."""
+
+    recipe: Recipe
+    faces: Faces
+    selection: Selection
+    reduced: Reduced
+    clusters: Clusters
+    names: Names
+    trained: Trained | None
+    evaluation: Evaluation
+    figures: dict[str, Any]
+
+
+def run(
+    recipe: Recipe,
+    sources: list[Source],
+    store: Store,
+    engine: Engine,
+    watch: Watch,
+    range_bytes: int = DEFAULT_RANGE,
+) -> Result:
+    """Run all stages; those whose result is in the store are taken from there."""
+    context = Context(recipe, store, engine, METHODS, watch)
+    faces = ingest(context, sources, range_bytes)
+    with watch.stage("balance", len(faces.table)):
+        selection = balance.select(faces.table, recipe)
+    features, features_key = represent(context, faces)
+    reduced = reduce(context, features, features_key, selection)
+    clusters = cluster(context, reduced, selection)
+    with watch.stage("name", len(clusters.centers)):
+        fit = selection.fit
+        names = name_clusters(
+            recipe.name, clusters.cluster[fit], faces.table.emotion[fit], len(clusters.centers)
+        )
+    trained = train(context, faces.table, selection, reduced, clusters, names)
+    found = evaluate(context, faces.table, selection, features, reduced, clusters)
+    numbers = figures(context, faces, selection, reduced, names, trained, found)
+    return Result(
+        recipe, faces, selection, reduced, clusters, names, trained, found, numbers
+    )

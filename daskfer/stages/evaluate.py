@@ -1,0 +1,200 @@
+"""Evaluate: what the clusters and the second model are worth, each figure beside its chance."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from daskfer.balance import Selection
+from daskfer.blocks import cut
+from daskfer.classify import chance_accuracy
+from daskfer.evaluate import external, folds, internal
+from daskfer.evaluate.external import Agreement, agreement
+from daskfer.faces import FaceTable
+from daskfer.ingest.duplicates import redundant_count
+from daskfer.naming import Names
+from daskfer.recipe import NoReduction
+from daskfer.represent import Features
+from daskfer.stages.classify import Trained
+from daskfer.stages.cluster import Clusters
+from daskfer.stages.context import Context
+from daskfer.stages.ingest import Faces
+from daskfer.stages.reduce import Reduced
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Internal scores (plain values by their keys in metrics.json) and agreement with labels."""
+
+    internal: dict[str, Any]
+    agreement: Agreement | None
+
+
+def evaluate(
+    context: Context,
+    table: FaceTable,
+    selection: Selection,
+    features: Features,
+    reduced: Reduced,
+    clusters: Clusters,
+) -> Evaluation:
+    """Score the clusters of the fitting rows."""
+    recipe = context.recipe
+    folder = context.store.stage("evaluate", clusters.key, asdict(recipe.evaluate), recipe.seed)
+    with context.watch.stage("evaluate", len(selection.fit)):
+        summary = folder.summary()
+        if summary is None:
+            summary = folder.finish(_internal(context, selection, features, reduced, clusters))
+        else:
+            context.watch.reused()
+        scores = agreement(
+            clusters.cluster[selection.fit],
+            table.emotion[selection.fit],
+            len(clusters.centers),
+            recipe.seed,
+        )
+    return Evaluation(summary, scores)
+
+
+def _internal(
+    context: Context,
+    selection: Selection,
+    features: Features,
+    reduced: Reduced,
+    clusters: Clusters,
+) -> dict[str, Any]:
+    recipe, engine = context.recipe, context.engine
+    fit, k, seed = selection.fit, len(clusters.centers), recipe.seed
+    labels, points = clusters.cluster[fit], reduced.points
+    # All at once, so that the workers are busy to the end; the long ones first.
+    scored = _start_folds(context, selection, features)
+    draws = range(recipe.evaluate.stability_draws)
+    halves = engine.map(
+        "stability", internal.half_clustering, [fit] * len(draws), [points] * len(draws),
+        [k] * len(draws), [seed] * len(draws), draws, [recipe.cluster.sample_rows] * len(draws),
+    )  # fmt: skip
+    covariance = engine.map("null", internal.covariance, [fit], shared=(points,))
+    nulls = [
+        engine.map(
+            "null", internal.null_silhouette, covariance,
+            shared=(k, min(len(fit), recipe.evaluate.null_rows), seed, number),
+        )[0]
+        for number in range(recipe.evaluate.null_draws)
+    ]  # fmt: skip
+    spreads = engine.map(
+        "evaluate", internal.spread_of, cut(fit, recipe.block_rows), shared=(points, clusters.centers)
+    )
+    silhouette, scored_rows = internal.silhouette_on(
+        engine, points, fit, labels, k, recipe.block_rows, seed
+    )
+    spread = engine.gather([engine.fold("evaluate", internal.merge_spread, spreads)])[0]
+    return {
+        "k": k,
+        "silhouette": _finite(silhouette),
+        "silhouette_rows": scored_rows,
+        "silhouette_null": _finite(float(np.mean(engine.gather(nulls)))),
+        "davies_bouldin": _finite(internal.davies_bouldin(spread, clusters.centers)),
+        "calinski_harabasz": _finite(internal.calinski_harabasz(spread)),
+        "inertia": spread.inertia,
+        "iterations": clusters.iterations,
+        "stability_ari": _finite(internal.mean_pairwise_ari(engine.gather(halves))),
+        "silhouette_cv": _fold_figures(engine.gather(scored)),
+    }
+
+
+def _start_folds(context: Context, selection: Selection, features: Features) -> list[Any]:
+    recipe = context.recipe
+    count = recipe.evaluate.folds
+    if count == 0:
+        return []
+    held_out = folds.fold_rows(len(selection.fit), count, recipe.seed)
+    return context.engine.map(
+        "folds",
+        folds.score_fold,
+        held_out,
+        range(count),
+        shared=(
+            features,
+            selection.fit,
+            recipe.reduce,
+            recipe.cluster.clusters,
+            recipe.cluster.restarts,
+            recipe.seed,
+        ),
+    )
+
+
+def _fold_figures(scores: list[folds.FoldScore]) -> dict[str, Any] | None:
+    if not scores:
+        return None
+    fitted = np.array([score.fitted for score in scores])
+    held_out = np.array([score.held_out for score in scores])
+    return {
+        "folds": len(scores),
+        "mean": _finite(float(fitted.mean())),
+        "std": _finite(float(fitted.std())),
+        "held_out_mean": _finite(float(np.nanmean(held_out))),
+        "held_out_std": _finite(float(np.nanstd(held_out))),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def figures(
+    context: Context,
+    faces: Faces,
+    selection: Selection,
+    reduced: Reduced,
+    names: Names,
+    trained: Trained | None,
+    found: Evaluation,
+) -> dict[str, Any]:
+    """The figures of metrics.json but for time, memory and versions."""
+    table = faces.table
+    tested = table.emotion[selection.test]
+    used = [*selection.labels_used, *names.labels_used]
+    if found.agreement is not None:
+        used.append(("evaluate", "scores beside the true emotions; nothing is fitted"))
+    reducer = reduced.reducer
+    explained = None
+    if not isinstance(context.recipe.reduce, NoReduction) and reducer.total_variance > 0:
+        explained = float(reducer.explained_variance.sum() / reducer.total_variance)
+    return {
+        "rows": {
+            "read": faces.read,
+            "quarantined": len(faces.bad),
+            "blank": int(table.blank.sum()),
+            "duplicate": redundant_count(table.digest),
+            "fitted": len(selection.fit),
+            "validation": len(selection.validation),
+            "test": len(selection.test),
+        },
+        "reduce": {"components": len(reducer.axes), "explained_variance": explained},
+        "cluster": {**found.internal, **external.as_metrics(found.agreement)},
+        "classifier": _classifier_figures(trained, tested),
+        "naming": {"how": names.how, "looks": names.looks},
+        "labels_used": [{"stage": stage, "why": why} for stage, why in used],
+        "notes": list(selection.notes),
+        "verdict": None if found.agreement is None else external.verdict(found.agreement),
+    }
+
+
+def _classifier_figures(trained: Trained | None, tested: np.ndarray) -> dict[str, Any] | None:
+    if trained is None:
+        return None
+    agreement = trained.classifier.pseudo_label_accuracy
+    return {
+        "model": trained.classifier.description,
+        "pseudo_label_accuracy": _finite(agreement),
+        "train_accuracy": trained.train.accuracy,
+        "validation_accuracy": trained.validation.accuracy,
+        "test_accuracy": trained.test.accuracy,
+        "test_balanced_accuracy": trained.test.balanced_accuracy,
+        "test_macro_f1": trained.test.macro_f1,
+        "test_confusion": trained.test.confusion,
+        "chance_accuracy": chance_accuracy(tested),
+    }

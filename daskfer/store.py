@@ -1,0 +1,80 @@
+"""The store: what every stage leaves, under a name made from what went into it.
+
+A stage's folder is ``STORE/<stage>/<key>``, where the key is a fingerprint of the recipe's part,
+the seed, the keys or contents of what came before and the format's version. ``stage.json`` is
+written last, so a folder that has it is complete; one that lacks it is continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daskfer import storage
+
+FORMAT = 1
+"""Version of what stages write; a change of it starts afresh beside what is there."""
+
+ENVIRONMENT_VARIABLE = "DASKFER_STORE"
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """Where one stage, with one key, keeps its results."""
+
+    path: str
+
+    def file(self, *names: str) -> str:
+        """Path of a file in this folder."""
+        return storage.join(self.path, *names)
+
+    def block(self, number: int, part: str) -> str:
+        """Path of a part of one block."""
+        return self.file(f"{number:06d}.{part}")
+
+    def summary(self) -> Any | None:
+        """What the finished stage said of itself, or None when it has not finished."""
+        path = self.file("stage.json")
+        return storage.read_json(path) if storage.exists(path) else None
+
+    def finish(self, summary: Any) -> Any:
+        """Mark the stage as finished with a summary of plain values, and return it."""
+        storage.write_json(self.file("stage.json"), summary)
+        return storage.read_json(self.file("stage.json"))
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder, local or by fsspec URL, that holds the results of all stages."""
+
+    root: str
+
+    def stage(self, name: str, *parts: Any) -> StageFolder:
+        """The folder of a stage for these ingredients."""
+        return StageFolder(storage.join(self.root, name, fingerprint(FORMAT, name, *parts)))
+
+
+def fingerprint(*parts: Any) -> str:
+    """A short name for plain values: 16 hexadecimal digits of a BLAKE2b hash of their JSON."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def default_root() -> str:
+    """$DASKFER_STORE, or a folder in the user's cache."""
+    if root := os.environ.get(ENVIRONMENT_VARIABLE):
+        return root
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return str(Path(cache) / "daskfer")
+
+
+def once(path: str, write: Callable[[str], None]) -> str:
+    """Call `write(path)` unless the file is there already, whole; return the path."""
+    if not storage.exists(path):
+        write(path)
+    return path
