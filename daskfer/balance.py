@@ -5,6 +5,7 @@ Both work on the table of rows alone (labels, splits, digests), which is small; 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,8 @@ def select(table: FaceTable, recipe: Recipe) -> Selection:
         candidates = everything[table.usage == TRAINING]
         validation = everything[table.usage == PUBLIC_TEST]
         test = everything[table.usage == PRIVATE_TEST]
+        if unknown := int((table.usage == UNKNOWN).sum()):
+            notes.append(f"{unknown:,} rows have no Usage: they are neither fitted nor tested")
         kept, used = balance(table, candidates, recipe)
     else:
         if isinstance(split, UsageSplit):
@@ -100,8 +103,10 @@ def split_randomly(positions: np.ndarray, share: float, seed: int) -> tuple[np.n
     """
     from sklearn.model_selection import train_test_split
 
-    if len(positions) < 2:
-        raise InputError(f"{len(positions)} rows cannot be split: expected at least 2")
+    if math.ceil(share * len(positions)) >= len(positions):
+        raise InputError(
+            f"{len(positions)} rows cannot be split with split.test={share:g}: nothing is left to fit"
+        )
     fit, test = train_test_split(positions, test_size=share, random_state=seed)
     return np.sort(fit), np.sort(test)
 

@@ -187,7 +187,7 @@ def _mean_variance(engine: Engine, blocks: list[Handle]) -> float:
     """Mean over the dimensions of the points' variance."""
     parts = engine.map("cluster", _power_sums, blocks)
     count, first, second = engine.gather([engine.fold("cluster", _add_power_sums, parts)])[0]
-    return float((second / count - (first / count) ** 2).mean())
+    return max(0.0, float((second / count - (first / count) ** 2).mean()))
 
 
 PowerSums = tuple[int, np.ndarray, np.ndarray]

@@ -19,5 +19,9 @@ class RunFolderError(DaskferError):
     """A run folder that cannot be used for this run."""
 
 
+class Stopped(DaskferError):
+    """The person at the terminal, or a polite kill, ended the command."""
+
+
 class SchedulerError(DaskferError):
     """A scheduler, workers or a cluster file that cannot be used."""

@@ -133,6 +133,10 @@ class IncrementalPca:
             self.iterated_power >= 0,
             f"reduce.iterated_power={self.iterated_power}: expected 0 or more",
         )
+        _check(
+            self.batch_rows is None or self.batch_rows >= self.components,
+            f"reduce.batch_rows={self.batch_rows}: expected at least as many as components",
+        )
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,7 @@ class NoNames:
 class Classify:
     """The second model, trained on pseudo-labels; `auto` compares several."""
 
-    model: Literal["auto", "logistic", "svm", "boosting", "mlp", "none"] = "auto"
+    model: Literal["auto", "logistic", "nystroem", "svm", "boosting", "mlp", "none"] = "auto"
     folds: int = 3
     search_rows: int = 8_192
 
@@ -352,7 +356,7 @@ def recipe_from_dict(sections: Mapping[str, Any]) -> Recipe:
     known = [*_SCALARS, *_STAGES]
     for stage in sections:
         if stage not in known:
-            raise RecipeError(f"unknown recipe section {stage!r}{_suggest(stage, known)}")
+            raise RecipeError(f"unknown recipe section {stage!r}{_suggest(str(stage), known)}")
     values: dict[str, Any] = {}
     for key, kind in _SCALARS.items():
         if key in sections:
@@ -371,10 +375,10 @@ def _read_sections(name_or_file: str) -> dict[str, Any]:
         if not path.is_file():
             names = ", ".join(shipped_recipes())
             raise RecipeError(f"recipe {name_or_file!r} is neither a file nor one of: {names}")
-        text = path.read_text()
+        text = path.read_bytes()
     try:
         sections = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise RecipeError(f"recipe {name_or_file} is not YAML: {reason}") from error
     if sections is None:
@@ -407,6 +411,8 @@ def _parse_changes(changes: Iterable[str]) -> dict[str, Any]:
 
 def _switch_method(stage: str, base: Any, changed: dict[str, Any]) -> dict[str, Any]:
     """The section with the changes, less what another method leaves behind."""
+    if base is not None and not isinstance(base, Mapping):
+        raise RecipeError(f"recipe section {stage}: expected keys and values, got {base!r}")
     base = dict(base or {})
     selector = SELECTORS.get(stage, "method")
     if selector in changed and changed[selector] != base.get(selector):
@@ -441,7 +447,7 @@ def _class_of(stage: str, section: Mapping[str, Any]) -> type:
     method = section.get(selector, default)
     if method is None:
         method = "none"
-    if method not in known:
+    if not isinstance(method, str) or method not in known:
         raise RecipeError(f"{stage}.{selector}={method!r}: expected one of {', '.join(known)}")
     return known[method]
 
@@ -476,8 +482,12 @@ def _checked(key: str, value: Any, kind: Any) -> Any:
                 continue
         names = " or ".join(_kind_name(option) for option in options)
         raise RecipeError(f"{key}={value!r}: expected {names}")
+    if kind in (int, float) and isinstance(value, str):
+        value = _number_in(value)
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
     if kind is type(None) and value is None:
         return None
     if kind is int and isinstance(value, bool):
@@ -485,6 +495,14 @@ def _checked(key: str, value: Any, kind: Any) -> Any:
     if isinstance(value, kind):
         return value
     raise RecipeError(f"{key}={value!r}: expected {_kind_name(kind)}")
+
+
+def _number_in(text: str) -> float | str:
+    """The number that a text states (YAML takes ``1e-4`` for a text), or the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _kind_name(kind: Any) -> str:

@@ -50,8 +50,11 @@ class Reducer:
 
     def transform(self, features: np.ndarray) -> np.ndarray:
         """Components, float32 (n, c), of features (n, d)."""
-        centred = features - self.mean.astype(np.float32)
-        return (centred @ self.axes.T.astype(np.float32)).astype(np.float32, copy=False)
+        mean = self.mean.astype(np.float32)
+        # The part of the mean that float32 drops is taken off after the product.
+        rest = (self.mean - mean) @ self.axes.T
+        components = (features - mean) @ self.axes.T.astype(np.float32) - rest.astype(np.float32)
+        return components.astype(np.float32, copy=False)
 
     def save(self, path: str) -> None:
         """Write the map as .npz."""

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,10 @@ class OneThread(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Load the libraries that bring threads, then limit them for good."""
         limit_threads()
+        # dask-ml divides 0 by 0 for the first batch of IncrementalPCA, and replaces the result.
+        warnings.filterwarnings(
+            "ignore", "invalid value encountered in divide", RuntimeWarning, "dask._task_spec"
+        )
 
 
 def limit_threads() -> None:
@@ -139,14 +144,24 @@ def _cluster_of_file(path: str, workers: int | None) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         raise SchedulerError(f"{path}: cluster {content['cluster']} cannot be imported ({error})") from error
     arguments = dict(content.get("arguments") or {})
+    if isinstance(kind, type) and issubclass(kind, LocalCluster):
+        # Its worker processes have a log level of their own, beside Dask's configuration.
+        arguments.setdefault("silence_logs", logging.CRITICAL)
     wanted = workers or content.get("workers")
     try:
         cluster = kind(**arguments)
         if wanted is not None:
             cluster.scale(int(wanted))
     except (TypeError, ValueError, OSError, RuntimeError) as error:
-        raise SchedulerError(f"{path}: the cluster does not start: {error}") from error
+        raise SchedulerError(f"{path}: the cluster does not start: {_first_cause(error)}") from error
     return cluster
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """The error that the others were raised from."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _free_port() -> int:
@@ -157,6 +172,18 @@ def _free_port() -> int:
         except OSError:
             return 0
     return DASHBOARD_PORT
+
+
+def dashboard_link(client: Client) -> str:
+    """Where the dashboard is, as this machine's browser reaches it.
+
+    Worker threads give the scheduler an address that is no network's, from which Dask guesses a
+    host that the dashboard does not listen on.
+    """
+    if client.scheduler is not None and client.scheduler.address.startswith("inproc://"):
+        port = client.scheduler_info()["services"].get("dashboard")
+        return f"http://127.0.0.1:{port}/status"
+    return str(client.dashboard_link)
 
 
 def peak_memory(client: Client) -> int:

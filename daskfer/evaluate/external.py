@@ -98,9 +98,9 @@ def verdict(scores: Agreement) -> str:
         f"(one-to-one accuracy {scores.hungarian_accuracy:.3f}, random clusters "
         f"{scores.hungarian_chance:.3f})"
     )
-    above = (scores.hungarian_accuracy - scores.hungarian_chance) / (1 - scores.hungarian_chance)
     if scores.hungarian_p > 0.01:
         return f"These clusters follow emotion no better than chance {figures}."
+    above = (scores.hungarian_accuracy - scores.hungarian_chance) / (1 - scores.hungarian_chance)
     if above < NEAR_CHANCE:
         return (
             f"These clusters follow emotion hardly better than chance {figures}: the difference "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class CsvLayout:
     body_line : int
         Number of the line that begins there; the file's first line is 1.
     side : int
-        Side of its faces in pixels, from the first row that has a square number of them.
+        Side of its faces in pixels: the most frequent one among its first rows.
     """
 
     path: str
@@ -126,15 +127,19 @@ def _header_columns(path: str, line: bytes) -> tuple[str, ...]:
 
 def _first_side(path: str, text: bytes, columns: int, pixel_column: int) -> int:
     counts = []
+    sides: Counter[int] = Counter()
     for line in text.split(b"\n")[:1000]:
         fields = line.decode(errors="replace").split(",")
-        if len(fields) != columns:
+        if not line.strip() or len(fields) != columns:
             continue
         values = fields[pixel_column].strip().strip('"').split()
         side = side_of(len(values))
         if side is not None and side > 1:
-            return side
+            sides[side] += 1
         counts.append(len(values))
+    if sides:
+        # The most frequent one: the first row may be a bad one that happens to be square.
+        return sides.most_common(1)[0][0]
     if not counts:
         raise InputError(f"{path} has no rows: expected at least one face after the header")
     raise InputError(

@@ -38,12 +38,13 @@ def _parse_pixels(buffer, position, size, out, wanted):  # type: ignore[no-untyp
         count += 1
         position += 1 + two + three
         if buffer[position] != _BLANK:
+            if 0 <= np.int32(buffer[position]) - _ZERO <= 9:
+                # A fourth digit: the slow loop reads this number from its beginning.
+                count -= 1
+                position -= 3
             break
         position += 1
     # What the fast loop does not take: other spacing, the buffer's end, leading zeros, errors.
-    if count > 0 and 0 <= np.int32(buffer[position - 1]) - _ZERO <= 9:
-        if position < size and 0 <= np.int32(buffer[position]) - _ZERO <= 9:
-            return position, False
     value = 0
     digits = 0
     while position < size:

@@ -62,7 +62,8 @@ def explain_pixels(values: list[str], wanted: int) -> str:
         return "no pixels"
     for value in values:
         if value.isascii() and value.isdigit():
-            if int(value) > 255:
+            # By its length first: Python refuses to read thousands of digits.
+            if len(value.lstrip("0")) > 3 or int(value[-3:]) > 255:
                 return f"pixel {_short(value)} above 255"
             continue
         try:
@@ -82,7 +83,7 @@ def explain_pixels(values: list[str], wanted: int) -> str:
 def check_share(bad: Iterable[BadRow], read: int, max_bad: float) -> None:
     """Raise when more of the rows are bad than the recipe tolerates, with a count by reason."""
     rows = list(bad)
-    if not rows or len(rows) <= max_bad * read:
+    if not rows or len(rows) / read <= max_bad:
         return
     reasons = Counter(row.reason.partition(":")[0] for row in rows)
     listed = ", ".join(f"{count:,} × {reason}" for reason, count in reasons.most_common(5))

@@ -38,7 +38,7 @@ def cluster(context: Context, reduced: Reduced, selection: Selection) -> Cluster
     check_clusters(recipe.cluster, len(selection.fit))
     folder = context.store.stage("cluster", reduced.key, asdict(recipe.cluster), recipe.seed)
     path = folder.file("clusters.npz")
-    with context.watch.stage("cluster", len(selection.fit)):
+    with context.watch.stage("cluster", reduced.points.starts[-1]):
         if folder.summary() is None:
             _fit(context, reduced, selection, path)
             folder.finish({"rows": len(selection.fit)})

@@ -1,0 +1,93 @@
+"""The commands, and how all of them end."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from daskfer import __version__
+from daskfer.cli import demo, run
+from daskfer.errors import DaskferError, Stopped
+
+app = typer.Typer(
+    name="daskfer",
+    help="Label faces by emotion without labels: cluster them on Dask, name the clusters, and "
+    "train a classifier on those names.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, with Ctrl-C as an error of ours: typer would end without a word."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: object, **options: object) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise Stopped(
+                "stopped: the same command goes on from the last finished stage"
+            ) from None
+
+    return wrapped
+
+
+app.command("demo")(_interruptible(demo.demo))
+app.command("run")(_interruptible(run.run))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"daskfer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["DASKFER_DEBUG"] = "1"
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command; errors that a user can mend are one line and exit status 1."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        status = app(arguments, standalone_mode=True)
+    except (KeyboardInterrupt, Stopped) as error:
+        _end(130, str(error) or "stopped")
+    except DaskferError as error:
+        if os.environ.get("DASKFER_DEBUG"):
+            raise
+        _end(1, f"error: {error}")
+    except Exception as error:
+        if os.environ.get("DASKFER_DEBUG"):
+            raise
+        reason = " ".join(str(error).split()) or "no message"
+        _end(1, f"error: unexpected {type(error).__name__}: {reason} (--debug shows where)")
+    sys.exit(status)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Treat a polite kill like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _end(status: int, message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(status)

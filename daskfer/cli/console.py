@@ -1,0 +1,117 @@
+"""What a person at a terminal sees: a line for each stage, and the figures at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+
+class Progress:
+    """Times stages, and shows them on a terminal.
+
+    Parameters
+    ----------
+    stream : text file
+        Where lines go; one that is no terminal gets none.
+
+    Attributes
+    ----------
+    seconds : dict
+        Wall seconds of each stage that has ended.
+    taken_over : list of str
+        Stages whose result was in the store already.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+        self._shown = self._stream.isatty()
+        self.seconds: dict[str, float] = {}
+        self.taken_over: list[str] = []
+        self._name = ""
+        self._done = 0
+        self._rows: int | None = None
+        self._start = 0.0
+
+    @contextmanager
+    def stage(self, name: str, rows: int | None = None) -> Iterator[None]:
+        """Time a stage; its line is kept when it ends, also when it fails."""
+        self._name, self._rows, self._done = name, rows, 0
+        self._start = time.monotonic()
+        self._show()
+        try:
+            yield
+            self.seconds[name] = time.monotonic() - self._start
+        finally:
+            self._show(end="\n")
+
+    def advance(self, rows: int) -> None:
+        """Count rows that are done and show their number."""
+        if rows:
+            self._done += rows
+            self._show()
+
+    def reused(self) -> None:
+        """Note that the stage's result was in the store."""
+        self.taken_over.append(self._name)
+
+    def say(self, text: str) -> None:
+        """A line for the person at the terminal."""
+        if self._shown:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+
+    def _show(self, end: str = "") -> None:
+        if not self._shown:
+            return
+        seconds = time.monotonic() - self._start
+        total = self._rows if self._rows is not None else self._done
+        running = not end and self._rows is not None and 0 < self._done < self._rows
+        rows = f"{self._done:,}/{total:,}" if running else f"{total:,}"
+        unit = "clusters" if self._name == "name" else "rows"
+        line = f"{self._name:<10} {rows:>15} {unit:<8} {seconds:6.1f} s"
+        if self._name in self.taken_over:
+            line += "  (from the store)"
+        # The cursor goes back, and what an earlier and longer line left is erased.
+        self._stream.write(f"\r{line}\x1b[K{end}")
+        self._stream.flush()
+
+
+def summary(metrics: dict[str, Any], folder: str) -> str:
+    """The figures that matter, each beside its chance, and where the rest is."""
+    rows, cluster = metrics["rows"], metrics["cluster"]
+    model = metrics["classifier"] or {}
+    lines = [
+        f"{rows['read']:,} rows read, {rows['fitted']:,} fitted, {rows['test']:,} tested"
+        + _set_aside(rows),
+        "",
+        f"{'':<42}{'found':>8}{'chance':>9}",
+    ]
+    figures = [
+        ("silhouette (chance: structureless data)", cluster["silhouette"], cluster["silhouette_null"]),
+        ("clusters matched to emotions one to one", cluster["hungarian_accuracy"],
+         cluster["hungarian_chance"]),
+        ("clusters named by their majority", cluster["majority_accuracy"], cluster["chance_accuracy"]),
+        ("mutual information (NMI)", cluster["nmi"], 0.0),
+        ("second model, accuracy on test rows", model.get("test_accuracy"),
+         model.get("chance_accuracy")),
+        ("second model, balanced accuracy", model.get("test_balanced_accuracy"), 1 / 7),
+    ]  # fmt: skip
+    for name, value, chance in figures:
+        if value is not None:
+            lines.append(f"{name:<42}{value:>8.3f}" + ("" if chance is None else f"{chance:>9.3f}"))
+    lines.append("")
+    if metrics["verdict"]:
+        lines.append(metrics["verdict"])
+    elif cluster["nmi"] is None:
+        lines.append("The input has no emotion labels, so nothing here says how good the names are.")
+    lines += [f"Note: {note}" for note in metrics["notes"]]
+    lines.append(f"Results: {folder} (open report.html there)")
+    return "\n".join(lines)
+
+
+def _set_aside(rows: dict[str, int]) -> str:
+    bad = rows["quarantined"]
+    return f"; {bad:,} bad ones set aside in quarantine.csv" if bad else ""

@@ -1,0 +1,241 @@
+"""The page: all sections of the report gathered, and written as one HTML file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from daskfer import storage
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.report import beside, clusters, heat, sentences, words
+from daskfer.report.beside import Figure
+from daskfer.report.clusters import Bar, Card
+from daskfer.report.heat import HeatRow
+from daskfer.report.words import look_up
+
+if TYPE_CHECKING:
+    from daskfer.pipeline import Result
+
+MOST_REASONS = 8
+"""Reasons of quarantined rows that are listed; quarantine.csv has every row."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Section 1: what was done and what came out."""
+
+    title: str
+    inputs: str
+    steps: tuple[tuple[str, str], ...]
+    seed: int
+    verdict: str
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Section 2: what became of the rows, why some are bad, and the classes of the others."""
+
+    counts: tuple[tuple[str, str, str], ...]
+    reasons: tuple[tuple[str, str], ...]
+    classes: tuple[Bar, ...]
+    unlabelled: int
+    test_classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClusterSection:
+    """Section 3: the clusters one by one."""
+
+    sentences: tuple[str, ...]
+    total: int
+    cards: tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class ClassifierSection:
+    """Section 5; `model` is empty where there is no classifier, and `verdict` says why."""
+
+    model: str
+    verdict: str
+    never: str
+    figures: tuple[Figure, ...]
+    confusion: tuple[HeatRow, ...]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Section 6: labels used, time, memory, versions and the recipe."""
+
+    labels_used: tuple[tuple[str, str], ...] | None
+    seconds: tuple[Bar, ...]
+    total: str
+    memory: str
+    versions: tuple[tuple[str, str], ...]
+    recipe: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """All sections in data order."""
+
+    head: Head
+    rows: Rows
+    clusters: ClusterSection
+    emotions: tuple[HeatRow, ...]
+    classifier: ClassifierSection
+    computed: Computed
+
+
+def gather(result: Result, metrics: dict[str, Any]) -> Page:
+    """What the page shows, from a run's result and the content of its metrics.json."""
+    return Page(
+        _head(result, metrics),
+        _rows(result, metrics),
+        _clusters(result, metrics),
+        clusters.emotion_rows(result),
+        _classifier(result, metrics),
+        _computed(result, metrics),
+    )
+
+
+def _head(result: Result, metrics: dict[str, Any]) -> Head:
+    faces = words.plural(len(result.faces.table), "face")
+    verdict = look_up(metrics, "verdict") or (
+        "Whether these clusters follow emotion cannot be said: no fitted row states its emotion."
+    )
+    return Head(
+        f"{faces} in {words.plural(len(result.names.rows), 'cluster')}",
+        sentences.inputs(result),
+        sentences.steps(result),
+        result.recipe.seed,
+        str(verdict),
+        beside.head_figures(result, metrics),
+        tuple(str(note) for note in look_up(metrics, "notes") or ()),
+    )
+
+
+_ROW_WORDS = (
+    ("read", "Read", "all rows of the inputs"),
+    ("quarantined", "Quarantined", "bad rows, set aside with their reasons in quarantine.csv"),
+    ("blank", "Blank", "good rows whose pixels are all equal"),
+    ("duplicate", "Duplicate", "good rows whose pixels repeat an earlier row"),
+    ("fitted", "Fitted", "the clusters and the classifier are made from these"),
+    ("validation", "Validation", "held out, to choose methods on"),
+    ("test", "Test", "held out, to report on"),
+)
+
+
+def _rows(result: Result, metrics: dict[str, Any]) -> Rows:
+    counts = [
+        (label, words.count(look_up(metrics, "rows", key)), meaning)
+        for key, label, meaning in _ROW_WORDS
+    ]
+    unused = sentences.left_out(metrics)
+    if unused:
+        why = "good rows that balancing or identical held-out faces left out"
+        counts.append(("Not used", words.count(unused), why))
+    # What follows the colon names the row's own value; without it like reasons add up.
+    reasons = Counter(row.reason.partition(":")[0] for row in result.faces.bad)
+    emotion, selection = result.faces.table.emotion, result.selection
+    return Rows(
+        tuple(counts),
+        tuple((why, words.count(number)) for why, number in reasons.most_common(MOST_REASONS)),
+        _class_bars(emotion[selection.fit]),
+        int((emotion[selection.fit] == UNKNOWN).sum()),
+        tuple(words.count(number) for number in _class_counts(emotion[selection.test])),
+    )
+
+
+def _class_counts(emotion: np.ndarray) -> list[int]:
+    found: list[int] = np.bincount(emotion[emotion != UNKNOWN], minlength=len(EMOTIONS)).tolist()
+    return found
+
+
+def _class_bars(emotion: np.ndarray) -> tuple[Bar, ...]:
+    counts = _class_counts(emotion)
+    if not any(counts):
+        return ()
+    return tuple(
+        Bar(name, round(number / max(counts), 4), words.count(number))
+        for name, number in zip(EMOTIONS, counts, strict=True)
+    )
+
+
+def _clusters(result: Result, metrics: dict[str, Any]) -> ClusterSection:
+    said = (
+        sentences.naming(result, metrics),
+        sentences.absent_names(result),
+        sentences.silhouette(metrics),
+        sentences.stability(metrics),
+    )
+    return ClusterSection(
+        tuple(sentence for sentence in said if sentence),
+        len(result.names.rows),
+        clusters.cards(result),
+    )
+
+
+def _classifier(result: Result, metrics: dict[str, Any]) -> ClassifierSection:
+    found = look_up(metrics, "classifier")
+    if found is None:
+        return ClassifierSection("", sentences.no_classifier(result), "", (), ())
+    confusion = look_up(found, "test_confusion")
+    return ClassifierSection(
+        str(look_up(found, "model") or "a model that was not recorded"),
+        sentences.classifier(result, metrics),
+        sentences.never_predicted(metrics),
+        beside.classifier_figures(result, metrics),
+        heat.confusion_rows(confusion) if confusion else (),
+    )
+
+
+def _computed(result: Result, metrics: dict[str, Any]) -> Computed:
+    used = look_up(metrics, "labels_used")
+    taken = look_up(metrics, "seconds") or {}
+    known = {stage: float(value) for stage, value in taken.items() if value is not None}
+    longest = max(known.values(), default=0.0) or 1.0
+    return Computed(
+        None if used is None else tuple((use["stage"], use["why"]) for use in used),
+        tuple(
+            Bar(stage, round(value / longest, 4), words.seconds(value))
+            for stage, value in known.items()
+        ),
+        words.seconds(sum(known.values())),
+        words.size(look_up(metrics, "peak_memory_bytes")),
+        tuple((name, str(version)) for name, version in (metrics.get("versions") or {}).items()),
+        result.recipe.as_yaml(),
+    )
+
+
+def render(page: Page) -> str:
+    """The HTML of a page; whatever comes from the run is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("daskfer.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(page=page, emotions=EMOTIONS)
+
+
+def write_report(path: str, result: Result, metrics: dict[str, Any]) -> None:
+    """Write report.html: one page that needs no network and nothing beside itself.
+
+    Parameters
+    ----------
+    path : str
+        Local path or fsspec URL of the file.
+    result : Result
+        Its labels, names and faces are shown; nothing is clustered or trained again.
+    metrics : dict
+        The content of metrics.json. Any figure may be missing or null, and the page says so.
+    """
+    storage.write_text(path, render(gather(result, metrics)))

@@ -1,0 +1,151 @@
+"""Plain sentences: what the figures of a run mean, for someone who did not run it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.report.words import count, file_name, listed, look_up, percent, plural, score
+
+if TYPE_CHECKING:
+    from daskfer.pipeline import Result
+
+CLEAR_SILHOUETTE = 0.05
+"""By how much a silhouette must exceed that of noise to be called clear; the noise's own varies
+by about 0.01 between draws of a few thousand rows."""
+
+STANDARD_ERRORS = 3
+"""Standard errors by which an accuracy must exceed chance not to be called luck."""
+
+SELECTORS = {"name": "how", "classify": "model"}
+KEY_FIGURES = {"balance": "per_class", "reduce": "components", "cluster": "clusters"}
+
+
+def steps(result: Result) -> tuple[tuple[str, str], ...]:
+    """Each stage of the recipe that computes something, and its method with its main number."""
+    recipe = result.recipe.as_dict()
+    shown = []
+    for stage in ("split", "normalize", "balance", "represent", "reduce", "cluster", "name",
+                  "classify"):  # fmt: skip
+        section = recipe.get(stage, {})
+        method = str(section.get(SELECTORS.get(stage, "method"), "–"))
+        number = section.get(KEY_FIGURES.get(stage, ""))
+        key = KEY_FIGURES.get(stage, "").replace("per_class", "a class")
+        shown.append((stage, method if number is None else f"{method}, {number} {key}"))
+    return tuple(shown)
+
+
+def inputs(result: Result) -> str:
+    """The inputs by their file names."""
+    return listed([file_name(path) for path in result.faces.sources])
+
+
+def naming(result: Result, metrics: dict[str, Any]) -> str:
+    """How the clusters got their names, and what that cost."""
+    how = look_up(metrics, "naming", "how") or result.names.how
+    looks = look_up(metrics, "naming", "looks") or 0
+    if how == "none":
+        return "The clusters were not named, so they have numbers only."
+    if how == "dominant":
+        return (
+            "Each cluster is named after the most frequent true emotion of its fitted faces. "
+            "That reads labels: without them nobody would know which cluster is which."
+        )
+    if how in ("file", "page"):
+        by = "from a file" if how == "file" else "by a person who looked at sheets like these"
+        return f"The clusters were named {by}, at a cost of {plural(looks, 'look')}."
+    return f"The clusters were named by the method “{how}”, with {plural(looks, 'look')}."
+
+
+def absent_names(result: Result) -> str:
+    """Which emotions no cluster is named after; empty when there is none, or no name at all."""
+    given = set(result.names.emotion.tolist()) - {UNKNOWN}
+    absent = [name for code, name in enumerate(EMOTIONS) if code not in given]
+    if not given or not absent:
+        return ""
+    return (
+        f"No cluster is named {listed(absent, 'or')}: a classifier that learns these names can "
+        "never answer so."
+    )
+
+
+def silhouette(metrics: dict[str, Any]) -> str:
+    """Whether the faces fall into clusters at all."""
+    value = look_up(metrics, "cluster", "silhouette")
+    null = look_up(metrics, "cluster", "silhouette_null")
+    if value is None or null is None:
+        return ""
+    beside = f"silhouette {score(value)}, noise {score(null)}"
+    if value <= null:
+        return f"The clusters are no tighter than those of noise without any clusters ({beside})."
+    if value - null < CLEAR_SILHOUETTE:
+        return (
+            f"The clusters are hardly tighter than those of noise without any clusters ({beside}): "
+            "they cut up a continuum rather than find separate groups."
+        )
+    return f"The clusters are tighter than those of noise without any clusters ({beside})."
+
+
+def stability(metrics: dict[str, Any]) -> str:
+    """Whether other faces would give the same clusters."""
+    value = look_up(metrics, "cluster", "stability_ari")
+    if value is None:
+        return ""
+    return (
+        f"Clusters fitted to random halves of the faces agree to {score(value)} "
+        "(adjusted Rand index: 1 the same clusters, 0 unrelated ones)."
+    )
+
+
+def classifier(result: Result, metrics: dict[str, Any]) -> str:
+    """What the classifier is worth on test faces, in words."""
+    found = look_up(metrics, "classifier")
+    accuracy, chance = look_up(found, "test_accuracy"), look_up(found, "chance_accuracy")
+    if accuracy is None or chance is None:
+        return "What it is worth cannot be said: there are no test faces of known emotion."
+    tested = result.faces.table.emotion[result.selection.test]
+    known = tested[tested != UNKNOWN]
+    answer = EMOTIONS[int(np.bincount(known).argmax())] if len(known) else "the same"
+    beside = (
+        f"it is right on {percent(accuracy)} of {count(len(known))} test faces, and always "
+        f"answering “{answer}” would be on {percent(chance)}"
+    )
+    error = math.sqrt(chance * (1 - chance) / max(len(known), 1))
+    if accuracy <= chance:
+        return f"The classifier is no better than chance: {beside}."
+    if accuracy - chance < STANDARD_ERRORS * error:
+        return f"The classifier is not clearly better than chance: {beside}; that may be luck."
+    return f"The classifier is better than chance: {beside}."
+
+
+def never_predicted(metrics: dict[str, Any]) -> str:
+    """Which emotions of the test faces the classifier never says."""
+    confusion = look_up(metrics, "classifier", "test_confusion")
+    if not confusion:
+        return ""
+    table = np.asarray(confusion)
+    absent = (table.sum(axis=0) == 0) & (table.sum(axis=1) > 0)
+    names = [name for name, never in zip(EMOTIONS, absent, strict=True) if never]
+    return f"It never answers {listed(names, 'or')}." if names else ""
+
+
+def no_classifier(result: Result) -> str:
+    """Why there is no classifier."""
+    if getattr(result.recipe.classify, "model", None) == "none":
+        return "No classifier was trained: the recipe asks for none."
+    if (result.names.emotion == UNKNOWN).all():
+        return "No classifier was trained: it learns the names of the clusters, and none has one."
+    return "No classifier was trained."
+
+
+def left_out(metrics: dict[str, Any]) -> int | None:
+    """Good rows that serve for nothing; None where that is not known."""
+    rows = look_up(metrics, "rows") or {}
+    keys = ("read", "quarantined", "fitted", "validation", "test")
+    values = [look_up(rows, key) for key in keys]
+    if any(value is None for value in values):
+        return None
+    return int(values[0] - sum(values[1:]))

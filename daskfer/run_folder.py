@@ -1,0 +1,170 @@
+"""A run's folder: who it belongs to, and its files, each whole or absent."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from daskfer import __version__, storage
+from daskfer.errors import RunFolderError
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.ingest.sources import Source
+from daskfer.recipe import Recipe
+from daskfer.store import fingerprint
+
+if TYPE_CHECKING:
+    from daskfer.pipeline import Result
+
+OWNER = "run.json"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder, local or by fsspec URL, for the results of one recipe on one set of inputs."""
+
+    path: str
+
+    def file(self, name: str) -> str:
+        """Path of one of its files."""
+        return storage.join(self.path, name)
+
+    def claim(self, recipe: Recipe, sources: list[Source]) -> None:
+        """Take the folder for this run, or find that it is this run's already.
+
+        Raises
+        ------
+        RunFolderError
+            When it belongs to another recipe or other inputs, or holds files of another kind.
+            Nothing in it is changed then.
+        """
+        mine = {
+            "daskfer": __version__,
+            "identity": identity(recipe, sources),
+            "inputs": [asdict(source) for source in sources],
+        }
+        if storage.exists(self.file(OWNER)):
+            owner = storage.read_json(self.file(OWNER))
+            if owner["identity"] != mine["identity"]:
+                raise RunFolderError(
+                    f"{self.path} belongs to {self._difference(owner, mine, recipe)}: choose "
+                    "another --out, or leave it out"
+                )
+            return
+        if not storage.is_url(self.path) and os.path.exists(self.path):
+            if not os.path.isdir(self.path):
+                raise RunFolderError(f"--out {self.path} is a file: expected a folder")
+            found = sorted(entry for entry in os.listdir(self.path) if not entry.endswith(".part"))
+            # recipe.yaml alone: a run of ours that was killed before it could sign.
+            if found and found != ["recipe.yaml"]:
+                raise RunFolderError(
+                    f"{self.path} holds {found[0]} and is no run's folder: choose another --out"
+                )
+        storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
+        storage.write_json(self.file(OWNER), mine)
+
+    def _difference(self, owner: dict[str, Any], mine: dict[str, Any], recipe: Recipe) -> str:
+        if owner["inputs"] != mine["inputs"]:
+            there = [source["path"] for source in owner["inputs"]]
+            same = there == [source["path"] for source in mine["inputs"]]
+            return f"an earlier version of {there[0]}" if same else f"a run on {', '.join(there)}"
+        theirs = yaml.safe_load(storage.read_bytes(self.file("recipe.yaml")))
+        changed = _changed_keys(theirs, recipe.as_dict())
+        listed = ", ".join(f"{key}={old} there, {new} here" for key, old, new in changed[:3])
+        return f"another recipe ({listed or 'another version'})"
+
+    def metrics(self) -> dict[str, Any] | None:
+        """The figures of the finished run, or None when it has not finished."""
+        path = self.file("metrics.json")
+        return storage.read_json(path) if storage.exists(path) else None
+
+    def write(self, result: Result, metrics: dict[str, Any]) -> None:
+        """Write all files; metrics.json comes last and says that the run has finished."""
+        from daskfer.ingest.quarantine import quarantine_csv
+        from daskfer.model import write_model
+        from daskfer.report import write_report
+
+        storage.write_text(self.file("quarantine.csv"), quarantine_csv(result.faces.bad))
+        storage.write_whole(self.file("labels.parquet"), labels_parquet(result))
+        names = yaml.safe_dump(result.names.as_dict(), sort_keys=False)
+        storage.write_text(self.file("names.yaml"), names)
+        trained = result.trained
+        write_model(
+            self.file("model"),
+            result.recipe,
+            result.faces.side,
+            result.reduced.reducer,
+            result.clusters.centers,
+            result.names,
+            None
+            if trained is None
+            else (trained.classifier.model, trained.classifier.description),
+        )
+        write_report(self.file("report.html"), result, metrics)
+        storage.write_json(self.file("metrics.json"), metrics)
+
+
+def identity(recipe: Recipe, sources: list[Source]) -> str:
+    """A fingerprint of what a run computes, and of what."""
+    return fingerprint(recipe.as_dict(), [asdict(source) for source in sources])
+
+
+def default_path(recipe_name: str, recipe: Recipe, sources: list[Source]) -> str:
+    """Where a run goes that was not told: under runs/, by input, recipe and fingerprint."""
+    stem = Path(sources[0].path).name.partition(".")[0]
+    name = Path(recipe_name).stem
+    return storage.join("runs", f"{stem}-{name}-{identity(recipe, sources)[:8]}")
+
+
+def labels_parquet(result: Result) -> bytes:
+    """The file labels.parquet: a row for every good row of the inputs, in reading order.
+
+    Columns: row (int64), source (text), cluster (int32), emotion (text, null where the cluster
+    has no name), confidence (float32), role (fit, validation, test or none).
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table, clusters = result.faces.table, result.clusters
+    emotion = result.names.of(clusters.cluster)
+    role = np.zeros(len(table), np.int8)
+    for code, positions in enumerate(
+        (result.selection.fit, result.selection.validation, result.selection.test), start=1
+    ):
+        role[positions] = code
+    columns = {
+        "row": pa.array(table.row, pa.int64()),
+        "source": _coded(table.source, list(result.faces.sources)),
+        "cluster": pa.array(clusters.cluster, pa.int32()),
+        "emotion": _coded(emotion, list(EMOTIONS), emotion == UNKNOWN),
+        "confidence": pa.array(clusters.confidence, pa.float32()),
+        "role": _coded(role, ["none", "fit", "validation", "test"]),
+    }
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+def _coded(codes: Any, names: list[str], missing: Any = None) -> Any:
+    """A column of texts, each stored once."""
+    import numpy as np
+    import pyarrow as pa
+
+    indices = pa.array(np.maximum(codes, 0), pa.int32(), mask=missing)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+
+def _changed_keys(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """The keys at which two nested dictionaries differ, with both values."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [(prefix, old, new)] if old != new else []
+    found = []
+    for key in [*new, *(key for key in old if key not in new)]:
+        name = f"{prefix}.{key}" if prefix else str(key)
+        found += _changed_keys(old.get(key), new.get(key), name)
+    return found

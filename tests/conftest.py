@@ -1,0 +1,59 @@
+"""Fixtures that many tests share: synthetic faces, the real ones where they are, clean processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+REAL = PROJECT.parent / "shared" / "data"
+REQUIRED = bool(os.environ.get("DASKFER_REQUIRE"))
+
+# One thread for numerical libraries, as the command line sets it; before NumPy is imported.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+
+def pytest_report_header() -> str:
+    """Say which faces the tests run on."""
+    if (REAL / "fer2013.npz").exists():
+        return "faces: synthetic, and the real FER2013"
+    return "faces: synthetic only (tests marked real are skipped: no ../shared/data/fer2013.npz)"
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip a test for a missing part; fail where every part is promised to be there."""
+    if REQUIRED:
+        pytest.fail(f"{reason}, and DASKFER_REQUIRE is set")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def faces_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,800 synthetic faces, 12 MB, at the default difficulty."""
+    from daskfer.synthetic import write_csv
+
+    path = tmp_path_factory.mktemp("synthetic") / "faces.csv"
+    write_csv(path, 1800, seed=3)
+    return path
+
+
+@pytest.fixture(scope="session")
+def fer2013_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real fer2013.csv, written afresh; tests that use it are marked real."""
+    if not (REAL / "fer2013.npz").exists():
+        # Not a part of the project: its absence is no failure anywhere.
+        pytest.skip("FER2013 is not beside the project")
+    folder = tmp_path_factory.mktemp("fer2013")
+    subprocess.run([sys.executable, str(REAL / "make_csv.py"), str(folder)], check=True)
+    return folder / "fer2013.csv"
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> dict[str, str]:
+    """An environment whose store is in the test's own folder."""
+    return {**os.environ, "DASKFER_STORE": str(tmp_path / "store"), "COLUMNS": "120"}

@@ -1,0 +1,153 @@
+"""A run that is killed or stopped goes on from its last finished stage, and ends the same."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from processes import children_of, daskfer, is_alive, started, wait_until
+
+CHANGES = ("--set", "block_rows=256", "--set", "classify.model=logistic")
+
+
+def command(csv, out, *more):
+    return [sys.executable, "-m", "daskfer", "run", csv, "--out", out, *CHANGES, *more]
+
+
+def finished_stages(store: Path) -> dict[str, int]:
+    """When each finished stage was marked as such."""
+    return {path.parent.parent.name: path.stat().st_mtime_ns for path in store.glob("*/*/stage.json")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(faces_csv, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    import os
+
+    environment = {**os.environ, "DASKFER_STORE": str(folder / "store")}
+    done = daskfer("run", faces_csv, "--out", folder / "run", *CHANGES, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def assert_same(run: Path, other: Path) -> None:
+    assert pq.read_table(run / "labels.parquet") == pq.read_table(other / "labels.parquet")
+    assert (run / "names.yaml").read_text() == (other / "names.yaml").read_text()
+    figures, others = (
+        json.loads((folder / "metrics.json").read_text()) for folder in (run, other)
+    )
+    for key in ("rows", "cluster", "classifier", "labels_used"):
+        assert figures[key] == others[key], key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("stage", "workers"),
+    [
+        *((stage, "--threads") for stage in ("ingest", "represent", "reduce", "cluster", "classify")),
+        ("ingest", "--processes"),
+        ("cluster", "--processes"),
+    ],
+)
+def test_killed_after_a_stage(stage, workers, faces_csv, undisturbed, tmp_path, clean_environment):
+    store, out = tmp_path / "store", tmp_path / "run"
+    with started(*command(faces_csv, out, workers), environment=clean_environment) as process:
+        wait_until(lambda: stage in finished_stages(store), f"the end of {stage}")
+        orphans = children_of(process.pid)
+        process.kill()
+        process.wait(timeout=30)
+        wait_until(lambda: not any(map(is_alive, orphans)), "the end of the killed run's workers")
+    assert not (out / "metrics.json").exists()
+    before = finished_stages(store)
+    again = daskfer("run", faces_csv, "--out", out, *CHANGES, workers, environment=clean_environment)
+    assert again.returncode == 0, again.stderr
+    after = finished_stages(store)
+    assert {name: after[name] for name in before} == before, "a finished stage was computed again"
+    reused = json.loads((out / "metrics.json").read_text())["reused"]
+    assert stage in reused
+    assert_same(out, undisturbed)
+
+
+@pytest.mark.slow
+def test_killed_within_a_stage_keeps_its_blocks(faces_csv, undisturbed, tmp_path, clean_environment):
+    store, out = tmp_path / "store", tmp_path / "run"
+    with started(*command(faces_csv, out), environment=clean_environment) as process:
+        wait_until(lambda: list(store.glob("ingest/*/*.rows.npz")), "the first block")
+        process.kill()
+        process.wait(timeout=30)
+    blocks = {path: path.stat().st_mtime_ns for path in store.glob("ingest/*/*.rows.npz")}
+    again = daskfer("run", faces_csv, "--out", out, *CHANGES, environment=clean_environment)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in blocks} == blocks
+    assert_same(out, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", ["--threads", "--processes"])
+def test_stopped_politely(number, workers, faces_csv, tmp_path, clean_environment):
+    store, out = tmp_path / "store", tmp_path / "run"
+    with started(*command(faces_csv, out, workers), environment=clean_environment) as process:
+        wait_until(lambda: "ingest" in finished_stages(store), "the end of ingest")
+        children = children_of(process.pid)
+        assert bool(children) == (workers == "--processes")
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert errors.strip().splitlines()[-1].startswith("stopped: the same command goes on")
+        assert "Traceback" not in errors
+        wait_until(lambda: not any(map(is_alive, children)), "the workers' end")
+    again = daskfer("run", faces_csv, "--out", out, *CHANGES, environment=clean_environment)
+    assert again.returncode == 0, again.stderr
+    assert "ingest" in json.loads((out / "metrics.json").read_text())["reused"]
+
+
+@pytest.mark.slow
+def test_finished_run_does_nothing_again(faces_csv, undisturbed, clean_environment):
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
+    # Another store: whatever was computed again would have to be computed from the start.
+    again = daskfer(
+        "run", faces_csv, "--out", undisturbed, *CHANGES, "--json", environment=clean_environment
+    )
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert not Path(clean_environment["DASKFER_STORE"]).exists()
+    assert json.loads(again.stdout) == json.loads((undisturbed / "metrics.json").read_text())
+
+
+@pytest.mark.slow
+def test_run_folder_is_as_promised(faces_csv, undisturbed):
+    names = {path.relative_to(undisturbed).as_posix() for path in undisturbed.rglob("*")}
+    assert names == {
+        "recipe.yaml", "run.json", "metrics.json", "labels.parquet", "names.yaml", "quarantine.csv",
+        "report.html", "model", "model/model.json", "model/reducer.npz", "model/clusters.npz",
+        "model/classifier.skops",
+    }  # fmt: skip
+    labels = pq.read_table(undisturbed / "labels.parquet")
+    assert [(field.name, str(field.type)) for field in labels.schema][:1] == [("row", "int64")]
+    assert str(labels.schema.field("cluster").type) == "int32"
+    assert str(labels.schema.field("confidence").type) == "float"
+    assert labels["row"].to_pylist() == list(range(1800))
+    assert set(labels["source"].to_pylist()) == {str(faces_csv)}
+    clusters = yaml.safe_load((undisturbed / "names.yaml").read_text())["clusters"]
+    named = {number: cluster["emotion"] for number, cluster in clusters.items()}
+    rows = labels.to_pylist()
+    assert all(row["emotion"] == named[row["cluster"]] for row in rows)
+    metrics = json.loads((undisturbed / "metrics.json").read_text())
+    assert metrics["rows"]["read"] == 1800
+    assert sum(row["role"] == "fit" for row in rows) == metrics["rows"]["fitted"]
+    wanted = {
+        "k", "silhouette", "silhouette_null", "davies_bouldin", "calinski_harabasz", "inertia",
+        "stability_ari", "nmi", "ari", "hungarian_accuracy", "majority_accuracy", "chance_accuracy",
+    }  # fmt: skip
+    assert wanted <= set(metrics["cluster"])
+    assert {
+        "train_accuracy", "validation_accuracy", "test_accuracy", "test_balanced_accuracy",
+        "test_macro_f1", "chance_accuracy",
+    } <= set(metrics["classifier"])  # fmt: skip
+    assert [use["stage"] for use in metrics["labels_used"]] == ["name", "evaluate"]

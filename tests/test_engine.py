@@ -1,0 +1,56 @@
+"""The tree of pairs, and the engine that computes at once."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daskfer.engine import InProcess, fold_pairs
+
+
+def bracket(left: str, right: str) -> str:
+    return f"({left}{right})"
+
+
+@pytest.mark.parametrize(
+    ("items", "tree"),
+    [
+        ("a", "a"),
+        ("ab", "(ab)"),
+        ("abc", "((ab)c)"),
+        ("abcd", "((ab)(cd))"),
+        ("abcde", "(((ab)(cd))e)"),
+        ("abcdef", "(((ab)(cd))(ef))"),
+        ("abcdefg", "(((ab)(cd))((ef)g))"),
+    ],
+)
+def test_the_tree_by_hand(items: str, tree: str) -> None:
+    assert fold_pairs(list(items), bracket) == tree
+
+
+def test_nothing_to_combine_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        fold_pairs([], bracket)
+
+
+@given(st.lists(st.integers(), min_size=1, max_size=70))
+def test_order_and_depth(items: list[int]) -> None:
+    leaves = [([item], 0) for item in items]
+    found, depth = fold_pairs(
+        leaves, lambda left, right: (left[0] + right[0], 1 + max(left[1], right[1]))
+    )
+    assert found == items
+    assert depth == (len(items) - 1).bit_length()
+
+
+def test_in_process_maps_columns_with_what_is_shared() -> None:
+    engine = InProcess()
+    handles = engine.map("x", lambda a, b, c: (a, b, c), [1, 2], "pq", shared=("s",))
+    assert engine.gather(handles, rows=[1, 1]) == [(1, "p", "s"), (2, "q", "s")]
+    assert engine.gather([engine.fold("x", bracket, list("abc"))]) == ["((ab)c)"]
+
+
+def test_in_process_refuses_columns_of_unequal_length() -> None:
+    with pytest.raises(ValueError, match="shorter|longer"):
+        InProcess().map("x", bracket, [1, 2], [1])

@@ -1,0 +1,111 @@
+"""Names of clusters: by the dominant emotion, from a file, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from daskfer.errors import InputError
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.naming import Names, name_clusters, read_names
+from daskfer.recipe import NameByDominant, NameByFile, NoNames
+
+CLUSTER = np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int32)
+EMOTION = np.array([3, 3, 0, 5, 4, UNKNOWN, UNKNOWN, UNKNOWN], np.int8)
+
+
+def test_dominant_by_hand() -> None:
+    names = name_clusters(NameByDominant(), CLUSTER, EMOTION, 4)
+    # Cluster 1 is a tie, which the lower code wins; 2 has no labels, 3 no faces.
+    assert names.emotion.tolist() == [3, 4, UNKNOWN, UNKNOWN]
+    assert names.rows.tolist() == [3, 2, 3, 0]
+    assert names.purity[:2] == pytest.approx([2 / 3, 1 / 2])
+    assert np.isnan(names.purity[2:]).all()
+    assert (names.how, names.looks) == ("dominant", 0)
+    assert names.labels_used == (
+        ("name", "the most frequent true emotion of each cluster's fitted rows (5)"),
+    )
+
+
+def test_names_of_faces() -> None:
+    names = name_clusters(NameByDominant(), CLUSTER, EMOTION, 4)
+    assert names.of(np.array([1, 0, 3])).tolist() == [4, 3, UNKNOWN]
+
+
+def test_dominant_without_labels_says_what_to_do() -> None:
+    with pytest.raises(InputError, match=r"needs an emotion column.*name\.how=none"):
+        name_clusters(NameByDominant(), CLUSTER, np.full(8, UNKNOWN, np.int8), 3)
+
+
+def test_no_names_read_no_labels() -> None:
+    names = name_clusters(NoNames(), CLUSTER, EMOTION, 3)
+    assert names.emotion.tolist() == [UNKNOWN] * 3
+    assert names.labels_used == () and np.isnan(names.purity).all()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "names.yaml"
+
+
+def test_a_file_of_names(path: Path) -> None:
+    path.write_text("0: happy\n2: Sad   # a comment\n1: null\n")
+    names = name_clusters(NameByFile(file=str(path)), CLUSTER, EMOTION, 4)
+    assert names.emotion.tolist() == [3, UNKNOWN, 4, UNKNOWN]
+    assert (names.how, names.looks, names.labels_used) == ("file", 2, ())
+
+
+def test_a_runs_own_names_are_a_file_of_names(path: Path) -> None:
+    names = name_clusters(NameByDominant(), CLUSTER, EMOTION, 4)
+    path.write_text(yaml.safe_dump(names.as_dict(), sort_keys=False))
+    assert read_names(str(path), 4).tolist() == names.emotion.tolist()
+
+
+def test_as_dict_by_hand() -> None:
+    names = Names(np.array([6, UNKNOWN], np.int8), "file", 1, np.array([8, 0]), np.array([0.12345, np.nan]))
+    assert names.as_dict() == {
+        "how": "file",
+        "looks": 1,
+        "clusters": {
+            0: {"emotion": "neutral", "faces": 8, "purity": 0.1234},
+            1: {"emotion": None, "faces": 0, "purity": None},
+        },
+    }
+
+
+@pytest.mark.parametrize("code", range(7))
+def test_every_emotion_has_its_name(code: int, path: Path) -> None:
+    path.write_text(f"0: {EMOTIONS[code]}\n")
+    assert read_names(str(path), 1).tolist() == [code]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("4: happy\n", "cluster 4: expected a number from 0 to 3"),
+        ("-1: happy\n", "cluster -1"),
+        ("true: happy\n", "cluster True"),
+        ("a: happy\n", "cluster 'a'"),
+        ("0: joyful\n", "emotion 'joyful' of cluster 0: expected one of angry"),
+        ("0: 3\n", "emotion 3 of cluster 0"),
+        ("- happy\n", "expected lines cluster: emotion"),
+        ("", "expected lines cluster: emotion"),
+        ("0: [happy\n", "is not YAML"),
+    ],
+)
+def test_files_that_are_refused(text: str, message: str, path: Path) -> None:
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        read_names(str(path), 4)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_files_that_are_missing_or_no_text(path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_names(str(path), 4)
+    path.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(InputError, match="is not YAML"):
+        read_names(str(path), 4)

@@ -1,0 +1,243 @@
+"""Recipes: shipped ones, changes from the command line, checks, and their text."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daskfer.errors import RecipeError
+from daskfer.recipe import (
+    DEFAULT_RECIPE,
+    BalanceByClass,
+    Hog,
+    IncrementalPca,
+    KMeansClusters,
+    NameByFile,
+    NoBalance,
+    NoNames,
+    NoReduction,
+    Pca,
+    Pixels,
+    RandomSplit,
+    Recipe,
+    Svd,
+    load_recipe,
+    recipe_from_dict,
+    shipped_recipes,
+)
+
+
+def test_shipped_recipes_are_there() -> None:
+    assert {"seed", "hog"} <= set(shipped_recipes())
+    assert DEFAULT_RECIPE in shipped_recipes()
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_load_and_are_their_own_text(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe_from_dict(yaml.safe_load(recipe.as_yaml())) == recipe
+    order = [field.name for field in dataclasses.fields(Recipe)]
+    assert list(yaml.safe_load(recipe.as_yaml())) == order
+
+
+def test_the_seed_recipe_is_the_original_method() -> None:
+    recipe = load_recipe("seed")
+    assert recipe.seed == 42
+    assert recipe.balance == BalanceByClass("first", 547)
+    assert recipe.split == RandomSplit(test=0.1)
+    assert recipe.ingest.duplicates == "keep"
+    assert recipe.represent == Pixels()
+    assert isinstance(recipe.reduce, IncrementalPca) and recipe.reduce.components == 2
+    assert (recipe.cluster.method, recipe.cluster.clusters) == ("dask-ml-kmeans", 7)
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("# nothing\n")
+    assert load_recipe(str(tmp_path / "r.yaml")) == Recipe() == recipe_from_dict({})
+
+
+# --set
+
+
+@pytest.mark.parametrize(
+    ("change", "stage", "key", "value"),
+    [
+        ("cluster.clusters=9", "cluster", "clusters", 9),
+        ("cluster.clusters=9.0", "cluster", "clusters", 9),
+        ("cluster.tolerance=1", "cluster", "tolerance", 1.0),
+        ("cluster.tolerance=1e-6", "cluster", "tolerance", 1e-6),
+        ("cluster.tolerance=0.5", "cluster", "tolerance", 0.5),
+        ("ingest.max_bad = 0.2", "ingest", "max_bad", 0.2),
+        ("represent.mirror=false", "represent", "mirror", False),
+        ("reduce.whiten=true", "reduce", "whiten", True),
+        ("normalize.method=zscore", "normalize", "method", "zscore"),
+        ("balance.method=none", "balance", "method", "none"),
+        ("balance.method=null", "balance", "method", "none"),
+    ],
+)
+def test_set_gives_typed_values(change: str, stage: str, key: str, value: object) -> None:
+    found = getattr(getattr(load_recipe("hog", [change]), stage), key)
+    assert found == value and type(found) is type(value)
+
+
+def test_set_of_what_has_no_stage() -> None:
+    recipe = load_recipe("hog", ["seed=7", "block_rows=64"])
+    assert (recipe.seed, recipe.block_rows) == (7, 64)
+
+
+def test_set_takes_a_number_or_a_word_where_both_may_be() -> None:
+    assert load_recipe("seed", ["balance.per_class=12"]).balance == BalanceByClass("first", 12)
+    assert load_recipe("seed", ["balance.per_class=min"]).balance == BalanceByClass("first", "min")
+    with pytest.raises(RecipeError, match=r"per_class='most': expected a whole number or min"):
+        load_recipe("seed", ["balance.per_class=most"])
+
+
+def test_the_last_change_counts_and_others_stay() -> None:
+    changes = ["cluster.clusters=9", "cluster.restarts=2", "cluster.clusters=8"]
+    recipe = load_recipe("hog", changes)
+    assert (recipe.cluster.clusters, recipe.cluster.restarts) == (8, 2)
+    assert recipe.represent == load_recipe("hog").represent
+
+
+def test_another_method_drops_the_keys_of_the_old_one() -> None:
+    recipe = load_recipe("seed", ["reduce.method=svd"])
+    assert recipe.reduce == Svd(components=2, iterated_power=8)
+    assert load_recipe("hog", ["represent.method=pixels"]).represent == Pixels()
+    assert load_recipe("hog", ["reduce.method=none"]).reduce == NoReduction()
+    assert load_recipe("seed", ["balance.method=none"]).balance == NoBalance()
+    assert load_recipe("seed", ["name.how=none"]).name == NoNames()
+    assert load_recipe("seed", ["name.how=file", "name.file=n.yaml"]).name == NameByFile(
+        file="n.yaml"
+    )
+
+
+def test_methods_with_the_same_keys_keep_them() -> None:
+    recipe = load_recipe("seed", ["cluster.method=kmeans", "balance.method=random"])
+    assert recipe.cluster == KMeansClusters("kmeans", 7, 10)
+    assert recipe.balance == BalanceByClass("random", 547)
+    assert load_recipe("seed", ["reduce.method=pca"]).reduce == Pca(components=2, whiten=False)
+
+
+def test_a_key_given_for_a_method_without_it_is_an_error() -> None:
+    with pytest.raises(RecipeError, match=r"unknown key represent\.cell"):
+        load_recipe("hog", ["represent.method=pixels", "represent.cell=4"])
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("cluster.clusters", r"--set cluster\.clusters: expected stage\.key=value"),
+        ("cluster.cluster=7", r"cluster\.cluster \(did you mean clusters\?\); expected one of"),
+        ("clutser.clusters=7", r"--set clutser\.clusters=7: unknown key; expected one of seed"),
+        ("cluster=7", "unknown key"),
+        ("seed.x=7", "unknown key"),
+        ("cluster.clusters=[", "not YAML"),
+        ("cluster.clusters=many", r"cluster\.clusters='many': expected a whole number"),
+        ("cluster.clusters=7.5", r"cluster\.clusters=7\.5: expected a whole number"),
+        ("cluster.clusters=true", r"cluster\.clusters=True: expected a whole number"),
+        ("cluster.clusters=", r"cluster\.clusters=None: expected a whole number"),
+        ("cluster.clusters=1", r"cluster\.clusters=1: expected 2 or more"),
+        ("cluster.tolerance=true", r"cluster\.tolerance=True: expected a number"),
+        ("cluster.tolerance=-1", r"cluster\.tolerance=-1\.0: expected 0 or more"),
+        ("cluster.tolerance=.nan", r"cluster\.tolerance=nan: expected 0 or more"),
+        ("cluster.method=[kmeans]", r"cluster\.method=\['kmeans'\]: expected one of kmeans"),
+        ("cluster.method=dbscan", r"cluster\.method='dbscan': expected one of kmeans"),
+        ("cluster.sample_rows=3", r"sample_rows=3: expected at least as many as clusters"),
+        ("represent.mirror=1", r"represent\.mirror=1: expected true or false"),
+        ("represent.cell=1", r"represent\.cell=1: expected 2 or more"),
+        ("normalize.method=max", r"normalize\.method='max': expected one of minmax"),
+        ("ingest.max_bad=1.5", r"ingest\.max_bad=1\.5: expected 0 to 1"),
+        ("split.test=0", r"split\.test=0\.0: expected a share between 0 and 1"),
+        ("reduce.components=0", r"reduce\.components=0: expected 1 or more"),
+        ("evaluate.folds=1", r"evaluate\.folds=1: expected 0 \(none\) or 2"),
+        ("evaluate.null_draws=0", r"evaluate\.null_draws=0: expected 1 or more"),
+        ("classify.folds=1", r"classify\.folds=1: expected 2 or more"),
+        ("name.how=file", "needs the file too"),
+        ("seed=-1", "seed=-1: expected 0 to 4294967295"),
+        ("seed=4294967296", "seed=4294967296"),
+        ("seed=true", "seed=True: expected a whole number"),
+        ("block_rows=63", "block_rows=63: expected 64 or more"),
+    ],
+)
+def test_changes_that_are_refused(change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe("hog", [change])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", ["0", "-5", "1"])
+def test_batches_hold_at_least_the_components(rows: str) -> None:
+    with pytest.raises(RecipeError, match=rf"batch_rows={rows}: expected at least as many"):
+        load_recipe("seed", [f"reduce.batch_rows={rows}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clusters: {}\n", r"section 'clusters' \(did you mean cluster\?\)"),
+        ("5: {}\n", "unknown recipe section 5"),
+        ("- a\n", "expected sections"),
+        ("cluster: 7\n", "section cluster: expected keys and values, got 7"),
+        ("cluster: {5: 1}\n", r"unknown key cluster\.5"),
+        ("cluster: {clusters: [\n", "is not YAML"),
+        ("seed: x\n", "seed='x': expected a whole number"),
+    ],
+)
+def test_files_that_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(text)
+    for changes in ([], ["cluster.clusters=9"]):
+        with pytest.raises(RecipeError, match=message) as caught:
+            load_recipe(str(tmp_path / "r.yaml"), changes)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_bytes(b"\x80\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="is not YAML"):
+        load_recipe(str(tmp_path / "r.yaml"))
+
+
+def test_an_unknown_recipe_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="'hgo' is neither a file nor one of: .*hog"):
+        load_recipe("hgo")
+    with pytest.raises(RecipeError, match="neither a file"):
+        load_recipe(str(tmp_path))
+
+
+RECIPES = st.builds(
+    Recipe,
+    seed=st.integers(0, 2**32 - 1),
+    block_rows=st.integers(64, 10**6),
+    split=st.builds(RandomSplit, test=st.floats(1e-9, 0.999)),
+    balance=st.just(NoBalance())
+    | st.builds(
+        BalanceByClass, st.sampled_from(["first", "random"]), st.just("min") | st.integers(1, 10**6)
+    ),
+    represent=st.just(Pixels()) | st.builds(Hog, mirror=st.booleans(), cell=st.integers(2, 20)),
+    reduce=st.just(NoReduction())
+    | st.builds(Svd)
+    | st.builds(Pca, whiten=st.booleans())
+    | st.builds(IncrementalPca, batch_rows=st.none() | st.integers(2, 5000)),
+    cluster=st.builds(KMeansClusters, tolerance=st.floats(0, 1e3)),
+    name=st.just(NoNames()) | st.builds(NameByFile, file=st.text(min_size=1)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(RECIPES)
+def test_any_recipe_reads_back_from_its_text(recipe: Recipe) -> None:
+    assert recipe_from_dict(yaml.safe_load(recipe.as_yaml())) == recipe
+
+
+def test_a_written_recipe_is_a_recipe_file(tmp_path: Path) -> None:
+    recipe = load_recipe("seed", ["cluster.tolerance=0.00001", "seed=3"])
+    (tmp_path / "recipe.yaml").write_text(recipe.as_yaml())
+    assert load_recipe(str(tmp_path / "recipe.yaml")) == recipe

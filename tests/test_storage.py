@@ -1,0 +1,162 @@
+"""Files whole or not at all, on disk and behind a URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+import pytest
+
+from daskfer import storage
+
+
+@pytest.fixture(params=["disk", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A folder on disk and one in fsspec's memory; every test that takes it runs in both."""
+    if request.param == "disk":
+        yield str(tmp_path)
+        return
+    yield "memory://storage-test"
+    memory = fsspec.filesystem("memory")
+    if memory.exists("/storage-test"):
+        memory.rm("/storage-test", recursive=True)
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_join() -> None:
+    assert storage.join("a", "b", "c.txt") == "a/b/c.txt"
+    assert storage.join("memory://a/", "b") == "memory://a/b"
+
+
+def test_urls_and_paths() -> None:
+    assert storage.is_url("s3://bucket/x") and storage.is_url("memory://x")
+    assert not storage.is_url("/a/b") and not storage.is_url("C:/a") and not storage.is_url("a:b")
+
+
+def test_bytes_and_ranges(root: str) -> None:
+    path = storage.join(root, "deep", "er", "x.bin")
+    assert not storage.exists(path)
+    storage.write_whole(path, b"0123456789")
+    assert storage.exists(path)
+    assert storage.read_bytes(path) == b"0123456789"
+    assert storage.read_bytes(path, 3) == b"3456789"
+    assert storage.read_bytes(path, 3, 5) == b"34"
+    assert storage.read_bytes(path, 0, 100) == b"0123456789"
+
+
+def test_a_file_is_replaced(root: str) -> None:
+    path = storage.join(root, "x.txt")
+    storage.write_text(path, "long and old")
+    storage.write_text(path, "né")
+    assert storage.read_bytes(path) == "né".encode()
+
+
+def test_json(root: str) -> None:
+    path = storage.join(root, "x.json")
+    value = {"a": [1, 2.5, None, "Zoë"], "b": {"c": True}}
+    storage.write_json(path, value)
+    assert storage.read_json(path) == value
+    assert "Zoë".encode() in storage.read_bytes(path) and storage.read_bytes(path)[-1:] == b"\n"
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_an_array(root: str, mapped: bool) -> None:
+    path = storage.join(root, "x.npy")
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)[:, ::2]
+    storage.write_array(path, array)
+    found = storage.read_array(path, mapped=mapped)
+    assert found.dtype == np.float32 and (found == array).all()
+
+
+def test_arrays_with_names(root: str) -> None:
+    path = storage.join(root, "x.npz")
+    storage.write_arrays(path, row=np.arange(3), flag=np.array([True]), empty=np.zeros((0, 2)))
+    found = storage.read_arrays(path)
+    assert sorted(found) == ["empty", "flag", "row"]
+    assert found["row"].tolist() == [0, 1, 2] and found["empty"].shape == (0, 2)
+
+
+def test_objects_are_never_pickled(root: str) -> None:
+    objects = np.array([{"a": 1}], object)
+    with pytest.raises(ValueError, match="[Oo]bject arrays|pickle"):
+        storage.write_array(storage.join(root, "x.npy"), objects)
+    with pytest.raises(ValueError, match="[Oo]bject arrays|pickle"):
+        storage.write_arrays(storage.join(root, "x.npz"), x=objects)
+    assert not storage.exists(storage.join(root, "x.npy"))
+    assert not storage.exists(storage.join(root, "x.npz"))
+
+
+def test_a_pickled_array_is_not_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="pickle"):
+        storage.read_array(str(tmp_path / "x.npy"))
+
+
+def test_nothing_but_the_file_is_left(tmp_path: Path) -> None:
+    storage.write_whole(str(tmp_path / "a" / "x.bin"), b"x")
+    assert files_below(tmp_path) == ["a/x.bin"]
+
+
+def test_a_long_name_has_room(tmp_path: Path) -> None:
+    storage.write_whole(str(tmp_path / ("x" * 250)), b"x")
+    assert files_below(tmp_path) == ["x" * 250]
+
+
+def test_a_write_that_fails_before_the_renaming(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+
+    def fail(*_: Any) -> None:
+        assert any(file.suffix == ".part" for file in tmp_path.iterdir())
+        assert path.read_bytes() == b"old"
+        raise OSError("disk gone")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk gone"):
+        storage.write_whole(str(path), b"new")
+    assert path.read_bytes() == b"old"
+    assert files_below(tmp_path) == ["x.bin"]
+
+
+def test_a_write_that_fails_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def open_full_disk(self: Path, *mode: Any) -> Any:
+        file = opened(self, *mode)
+
+        class Full:
+            def __enter__(self) -> Full:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                file.close()
+
+            def write(self, data: bytes) -> None:
+                file.write(data[: len(data) // 2])
+                raise OSError(28, "No space left on device")
+
+        return Full()
+
+    monkeypatch.setattr(Path, "open", open_full_disk)
+    with pytest.raises(OSError, match="No space"):
+        storage.write_whole(str(tmp_path / "x.bin"), b"0123456789")
+    assert files_below(tmp_path) == []
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        storage.write_array(str(tmp_path / "x.npy"), np.arange(3))
+    assert files_below(tmp_path) == []
