@@ -105,7 +105,8 @@ def split_randomly(positions: np.ndarray, share: float, seed: int) -> tuple[np.n
 
     if math.ceil(share * len(positions)) >= len(positions):
         raise InputError(
-            f"{len(positions)} rows cannot be split with split.test={share:g}: nothing is left to fit"
+            f"{len(positions)} rows cannot be split with split.test={share:g}: "
+            "nothing is left to fit"
         )
     fit, test = train_test_split(positions, test_size=share, random_state=seed)
     return np.sort(fit), np.sort(test)

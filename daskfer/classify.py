@@ -82,7 +82,7 @@ def train(
     if rarest >= method.folds:
         best, score = _choose(points[sample], pseudo[sample], method, seed, search)
     else:
-        best, _ = _candidates(method.model, seed)
+        best, _ = _candidates(method, len(points), seed)
     with _quiet():
         best.fit(points, pseudo)
     return Classifier(best, describe(best), score)
@@ -98,9 +98,11 @@ def describe(model: Any) -> str:
 
 def _described(step: Any) -> str:
     searched = ("C", "gamma", "learning_rate", "hidden_layer_sizes", "alpha", "n_components")
-    kept = {key: value for key, value in step.get_params().items() if key in searched}
-    if type(step).__name__ == "MLPClassifier":
-        del kept["learning_rate"]
+    kept = {
+        key: value
+        for key, value in step.get_params().items()
+        if key in searched and isinstance(value, int | float | tuple)
+    }
     listed = ", ".join(f"{key}={value}" for key, value in kept.items())
     return f"{type(step).__name__}({listed})"
 
@@ -113,14 +115,16 @@ def _choose(
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
     folds = StratifiedKFold(method.folds, shuffle=True, random_state=seed)
-    pipeline, grids = _candidates(method.model, seed)
+    pipeline, grids = _candidates(method, len(points), seed)
     grid_search = GridSearchCV(pipeline, grids, cv=folds, refit=False, error_score="raise")
     with _quiet():
         found = search(grid_search, points, pseudo)
     return clone(pipeline).set_params(**found.best_params_), float(found.best_score_)
 
 
-def _candidates(model: str, seed: int) -> tuple[Any, list[dict[str, list[Any]]]]:
+def _candidates(
+    method: Classify, rows: int, seed: int
+) -> tuple[Any, list[dict[str, list[Any]]]]:
     """A pipeline whose step ``model`` is to be set, and the grids of what to try there.
 
     `auto` tries a linear model and one of a Gaussian kernel's Nyström features: clusters that
@@ -135,7 +139,9 @@ def _candidates(model: str, seed: int) -> tuple[Any, list[dict[str, list[Any]]]]
     from sklearn.svm import SVC
 
     logistic = LogisticRegression(max_iter=300)
-    kernel = make_pipeline(Nystroem(n_components=200, random_state=seed), logistic)
+    # No more basis rows than the smallest fold leaves.
+    basis = min(200, rows * (method.folds - 1) // method.folds)
+    kernel = make_pipeline(Nystroem(n_components=basis, random_state=seed), logistic)
     known: dict[str, dict[str, list[Any]]] = {
         "logistic": {"model": [logistic], "model__C": [0.1, 1.0, 10.0]},
         "nystroem": {"model": [kernel], "model__logisticregression__C": [1.0, 10.0, 100.0]},
@@ -150,7 +156,7 @@ def _candidates(model: str, seed: int) -> tuple[Any, list[dict[str, list[Any]]]]
             "model__alpha": [1e-4, 1e-2],
         },
     }  # fmt: skip
-    chosen = ["logistic", "nystroem"] if model == "auto" else [model]
+    chosen = ["logistic", "nystroem"] if method.model == "auto" else [method.model]
     pipeline = Pipeline([("scale", StandardScaler()), ("model", known[chosen[0]]["model"][0])])
     return pipeline, [known[name] for name in chosen]
 

@@ -369,7 +369,7 @@ def recipe_from_dict(sections: Mapping[str, Any]) -> Recipe:
 
 def _read_sections(name_or_file: str) -> dict[str, Any]:
     if name_or_file in shipped_recipes():
-        text = (resources.files("daskfer") / "recipes" / f"{name_or_file}.yaml").read_text()
+        text = (resources.files("daskfer") / "recipes" / f"{name_or_file}.yaml").read_bytes()
     else:
         path = Path(name_or_file)
         if not path.is_file():

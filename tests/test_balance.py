@@ -75,7 +75,8 @@ def test_random_rows_of_each_class_by_seed() -> None:
     emotion = [0, 3] * 50
     one, used = kept(BalanceByClass("random", 10), emotion)
     assert used == [("balance", "random 10 rows of each of 2 classes")]
-    assert one == sorted(one) and len(set(one)) == 20
+    assert one == sorted(one)
+    assert len(set(one)) == 20
     assert [emotion[row] for row in one].count(3) == 10
     assert one == kept(BalanceByClass("random", 10), emotion)[0]
     assert one != kept(BalanceByClass("random", 10), emotion, seed=1)[0]
@@ -106,7 +107,8 @@ def test_without_a_usage_column_a_share_is_held_out_and_said() -> None:
     found = select(table_of([0] * 20), recipe(split=UsageSplit(test=0.25)))
     drawn = select(table_of([0] * 20), recipe(split=RandomSplit(test=0.25)))
     assert (found.fit.tolist(), found.test.tolist()) == (drawn.fit.tolist(), drawn.test.tolist())
-    assert len(found.test) == 5 and len(found.validation) == 0
+    assert len(found.test) == 5
+    assert len(found.validation) == 0
     assert found.notes == ("no Usage column: 25% of the rows are held out by seed",)
     assert drawn.notes == ()
 
@@ -156,9 +158,7 @@ def test_images_are_the_same_only_if_both_halves_of_the_digest_are() -> None:
 
 def test_held_out_duplicates_leave_the_fit_in_a_whole_selection() -> None:
     table = table_of([0] * 6, [0, 0, 0, 1, 2, 0], images=[1, 2, 3, 1, 2, 3])
-    found = select(
-        table, recipe(split=UsageSplit(), ingest=Ingest(duplicates="drop-from-fit"))
-    )
+    found = select(table, recipe(split=UsageSplit(), ingest=Ingest(duplicates="drop-from-fit")))
     assert found.fit.tolist() == [2, 5]
     assert (found.validation.tolist(), found.test.tolist()) == ([3], [4])
 

@@ -52,5 +52,5 @@ def test_in_process_maps_columns_with_what_is_shared() -> None:
 
 
 def test_in_process_refuses_columns_of_unequal_length() -> None:
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match=r"shorter|longer"):
         InProcess().map("x", bracket, [1, 2], [1])

@@ -43,7 +43,8 @@ def test_dominant_without_labels_says_what_to_do() -> None:
 def test_no_names_read_no_labels() -> None:
     names = name_clusters(NoNames(), CLUSTER, EMOTION, 3)
     assert names.emotion.tolist() == [UNKNOWN] * 3
-    assert names.labels_used == () and np.isnan(names.purity).all()
+    assert names.labels_used == ()
+    assert np.isnan(names.purity).all()
 
 
 @pytest.fixture
@@ -65,12 +66,14 @@ def test_a_runs_own_names_are_a_file_of_names(path: Path) -> None:
 
 
 def test_as_dict_by_hand() -> None:
-    names = Names(np.array([6, UNKNOWN], np.int8), "file", 1, np.array([8, 0]), np.array([0.12345, np.nan]))
+    names = Names(
+        np.array([6, UNKNOWN], np.int8), "file", 1, np.array([8, 0]), np.array([0.12346, np.nan])
+    )
     assert names.as_dict() == {
         "how": "file",
         "looks": 1,
         "clusters": {
-            0: {"emotion": "neutral", "faces": 8, "purity": 0.1234},
+            0: {"emotion": "neutral", "faces": 8, "purity": 0.1235},
             1: {"emotion": None, "faces": 0, "purity": None},
         },
     }
@@ -100,7 +103,8 @@ def test_files_that_are_refused(text: str, message: str, path: Path) -> None:
     path.write_text(text)
     with pytest.raises(InputError, match=message) as caught:
         read_names(str(path), 4)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_files_that_are_missing_or_no_text(path: Path) -> None:

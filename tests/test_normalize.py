@@ -47,7 +47,8 @@ def test_an_unknown_method_is_refused() -> None:
 @given(FACES, st.sampled_from(["minmax", "zscore", "unit"]))
 def test_the_map_is_affine_and_faces_are_independent(pixels: np.ndarray, method: str) -> None:
     shift, scale = shift_and_scale(pixels, method)
-    assert shift.dtype == scale.dtype == np.float32 and shift.shape == scale.shape == (len(pixels),)
+    assert shift.dtype == scale.dtype == np.float32
+    assert shift.shape == scale.shape == (len(pixels),)
     expected = (pixels - shift[:, None].astype(float)) * scale[:, None].astype(float)
     found = normalize(pixels, method)
     assert np.allclose(found, expected, atol=1e-4, rtol=1e-5)

@@ -52,7 +52,8 @@ def test_the_seed_recipe_is_the_original_method() -> None:
     assert recipe.split == RandomSplit(test=0.1)
     assert recipe.ingest.duplicates == "keep"
     assert recipe.represent == Pixels()
-    assert isinstance(recipe.reduce, IncrementalPca) and recipe.reduce.components == 2
+    assert isinstance(recipe.reduce, IncrementalPca)
+    assert recipe.reduce.components == 2
     assert (recipe.cluster.method, recipe.cluster.clusters) == ("dask-ml-kmeans", 7)
 
 
@@ -82,7 +83,8 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
 )
 def test_set_gives_typed_values(change: str, stage: str, key: str, value: object) -> None:
     found = getattr(getattr(load_recipe("hog", [change]), stage), key)
-    assert found == value and type(found) is type(value)
+    assert found == value
+    assert type(found) is type(value)
 
 
 def test_set_of_what_has_no_stage() -> None:
@@ -206,7 +208,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="'hgo' is neither a file nor one of: .*hog"):
+    with pytest.raises(RecipeError, match=r"'hgo' is neither a file nor one of: .*hog"):
         load_recipe("hgo")
     with pytest.raises(RecipeError, match="neither a file"):
         load_recipe(str(tmp_path))

@@ -94,7 +94,7 @@ def summary(metrics: dict[str, Any], folder: str) -> str:
         ("clusters matched to emotions one to one", cluster["hungarian_accuracy"],
          cluster["hungarian_chance"]),
         ("clusters named by their majority", cluster["majority_accuracy"], cluster["chance_accuracy"]),
-        ("mutual information (NMI)", cluster["nmi"], 0.0),
+        ("mutual information (NMI)", cluster["nmi"], cluster["nmi_chance"]),
         ("second model, accuracy on test rows", model.get("test_accuracy"),
          model.get("chance_accuracy")),
         ("second model, balanced accuracy", model.get("test_balanced_accuracy"), 1 / 7),

@@ -23,8 +23,9 @@ class Agreement:
 
     `hungarian_accuracy` matches clusters to emotions one to one, `majority_accuracy` gives each
     cluster its most frequent emotion. `chance_accuracy` is the majority accuracy of random
-    clusters of the same sizes named in the same way, on average, and `hungarian_chance` their
-    Hungarian accuracy; the `_p` are shares of the random clusterings that score as high.
+    clusters of the same sizes named in the same way, on average, `hungarian_chance` and
+    `nmi_chance` their Hungarian accuracy and their NMI (the adjusted Rand index is 0 by chance);
+    the `_p` are shares of the random clusterings that score as high.
     """
 
     nmi: float
@@ -33,7 +34,9 @@ class Agreement:
     majority_accuracy: float
     chance_accuracy: float
     hungarian_chance: float
+    nmi_chance: float
     hungarian_p: float
+    majority_p: float
 
 
 def contingency(cluster: np.ndarray, emotion: np.ndarray, k: int) -> np.ndarray:
@@ -64,23 +67,39 @@ def agreement(cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int) -> Ag
     if not known.any():
         return None
     table = contingency(cluster, emotion, k)
-    random = [matched_and_majority(draw) for draw in random_tables(table, seed)]
-    matched, majority = np.array(random).T
-    hungarian = matched_share(table)
+    draws = random_tables(table, seed)
+    matched = np.array([matched_share(draw) for draw in draws])
+    majority = np.array([majority_share(draw) for draw in draws])
     return Agreement(
         nmi=float(normalized_mutual_info_score(emotion[known], cluster[known])),
         ari=float(adjusted_rand_score(emotion[known], cluster[known])),
-        hungarian_accuracy=hungarian,
+        hungarian_accuracy=matched_share(table),
         majority_accuracy=majority_share(table),
         chance_accuracy=float(majority.mean()),
         hungarian_chance=float(matched.mean()),
-        hungarian_p=float(((matched >= hungarian).sum() + 1) / (len(matched) + 1)),
+        nmi_chance=float(np.mean([normalized_information(draw) for draw in draws])),
+        hungarian_p=_share_as_high(matched, matched_share(table)),
+        majority_p=_share_as_high(majority, majority_share(table)),
     )
 
 
-def matched_and_majority(table: np.ndarray) -> tuple[float, float]:
-    """Hungarian and majority accuracy of a table of counts."""
-    return matched_share(table), majority_share(table)
+def _share_as_high(random: np.ndarray, found: float) -> float:
+    """The p-value of a permutation test, which counts what was found as one of the draws."""
+    return float(((random >= found).sum() + 1) / (len(random) + 1))
+
+
+def normalized_information(table: np.ndarray) -> float:
+    """NMI, by the arithmetic mean of the entropies, of a table of counts; 0 where both are 0."""
+    joint = table / table.sum()
+    first, second = _entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0))
+    if first + second == 0:
+        return 0.0
+    return max(2 * (first + second - _entropy(joint)) / (first + second), 0.0)
+
+
+def _entropy(shares: np.ndarray) -> float:
+    positive = shares[shares > 0]
+    return float(-(positive * np.log(positive)).sum())
 
 
 def random_tables(table: np.ndarray, seed: int) -> np.ndarray:
@@ -92,15 +111,22 @@ def random_tables(table: np.ndarray, seed: int) -> np.ndarray:
     )
 
 
-def verdict(scores: Agreement) -> str:
-    """One plain sentence on whether the clusters follow emotion."""
-    figures = (
-        f"(one-to-one accuracy {scores.hungarian_accuracy:.3f}, random clusters "
-        f"{scores.hungarian_chance:.3f})"
-    )
-    if scores.hungarian_p > 0.01:
+def verdict(scores: Agreement, k: int) -> str:
+    """One plain sentence on whether k clusters follow emotion.
+
+    It goes by the one-to-one accuracy; with more clusters than emotions, most of which that
+    leaves without a match, by the majority accuracy.
+    """
+    if k <= len(EMOTIONS):
+        name, found, chance = "one-to-one", scores.hungarian_accuracy, scores.hungarian_chance
+        p_value = scores.hungarian_p
+    else:
+        name, found, chance = "majority", scores.majority_accuracy, scores.chance_accuracy
+        p_value = scores.majority_p
+    figures = f"({name} accuracy {found:.3f}, random clusters {chance:.3f})"
+    if p_value > 0.01:
         return f"These clusters follow emotion no better than chance {figures}."
-    above = (scores.hungarian_accuracy - scores.hungarian_chance) / (1 - scores.hungarian_chance)
+    above = (found - chance) / (1 - chance)
     if above < NEAR_CHANCE:
         return (
             f"These clusters follow emotion hardly better than chance {figures}: the difference "

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskfer.classify import chance_accuracy
-from daskfer.evaluate.external import contingency, random_tables
 from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.report.sentences import labelled
 from daskfer.report.words import look_up, percent, score
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _mark(value: float | None) -> float | None:
 
 def head_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure, ...]:
     """The figures of the page's head: clusters against labels, classifier, and compactness."""
-    unlabelled = "no fitted row states its emotion"
+    unlabelled = "not recorded" if labelled(result) else "no fitted row states its emotion"
     matched, k = "", look_up(metrics, "cluster", "k")
     if k is not None and k > len(EMOTIONS):
         matched = f" With {k:,} clusters only {len(EMOTIONS)} can be matched, which keeps it low."
@@ -99,7 +99,7 @@ def head_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure, ...]:
         figure(
             "Mutual information (NMI)",
             look_up(metrics, "cluster", "nmi"),
-            random_information(result),
+            look_up(metrics, "cluster", "nmi_chance"),
             "random clusters of the same sizes",
             "How much the cluster of a face tells of its emotion: 0 nothing, 1 everything.",
             unlabelled,
@@ -189,27 +189,3 @@ def _constant_f1(tested: np.ndarray) -> float | None:
     """Macro F1 of the most frequent answer: its recall is 1, its precision its share."""
     share, recall = chance_accuracy(tested), _constant_recall(tested)
     return None if share is None or recall is None else 2 * share / (1 + share) * recall
-
-
-def random_information(result: Result) -> float | None:
-    """Mean NMI of the random clusterings that the other chances are estimated from."""
-    fit, rows = result.selection.fit, len(result.names.rows)
-    table = contingency(result.clusters.cluster[fit], result.faces.table.emotion[fit], rows)
-    if table.sum() == 0:
-        return None
-    draws = random_tables(table, result.recipe.seed)
-    return float(np.mean([normalized_information(draw) for draw in draws]))
-
-
-def normalized_information(table: np.ndarray) -> float:
-    """NMI, by the arithmetic mean of the entropies, of a table of counts; 0 where both are 0."""
-    joint = table / table.sum()
-    first, second = _entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0))
-    if first + second == 0:
-        return 0.0
-    return max(2 * (first + second - _entropy(joint)) / (first + second), 0.0)
-
-
-def _entropy(shares: np.ndarray) -> float:
-    positive = shares[shares > 0]
-    return float(-(positive * np.log(positive)).sum())

@@ -95,7 +95,6 @@ def _card(
     pictures: tuple[np.ndarray, np.ndarray],
 ) -> Card:
     name = emotion_name(int(result.names.emotion[number]))
-    purity = float(result.names.purity[number])
     emotion = result.faces.table.emotion
     confidence = result.clusters.confidence[members]
     title = f"cluster {number} ({name})"
@@ -108,8 +107,7 @@ def _card(
         name,
         count(len(members)),
         percent(len(members) / max(len(result.selection.fit), 1)),
-        MISSING if np.isnan(purity) else percent(purity),
-        percent(None if np.isnan(purity) else _base(table, int(result.names.emotion[number]))),
+        *_purity(result, table, number),
         score(float(np.median(confidence))) if len(members) else MISSING,
         _bars(table, number),
         tuple(
@@ -120,8 +118,14 @@ def _card(
     )
 
 
-def _base(table: np.ndarray, code: int) -> float:
-    return float(table[:, code].sum() / table.sum())
+def _purity(result: Result, table: np.ndarray, number: int) -> tuple[str, str]:
+    """Purity in words, and beside it the share in all fitted faces, empty where there is none."""
+    code, purity = int(result.names.emotion[number]), float(result.names.purity[number])
+    if code == UNKNOWN:
+        return "none without a name", ""
+    if np.isnan(purity):
+        return MISSING, ""
+    return f"{percent(purity)} are {EMOTIONS[code]}", percent(table[:, code].sum() / table.sum())
 
 
 def _bars(table: np.ndarray, number: int) -> tuple[Bar, ...]:

@@ -28,7 +28,7 @@ class Head:
     """Section 1: what was done and what came out."""
 
     title: str
-    inputs: str
+    introduction: str
     steps: tuple[tuple[str, str], ...]
     seed: int
     verdict: str
@@ -40,6 +40,7 @@ class Head:
 class Rows:
     """Section 2: what became of the rows, why some are bad, and the classes of the others."""
 
+    held_out: str
     counts: tuple[tuple[str, str, str], ...]
     reasons: tuple[tuple[str, str], ...]
     classes: tuple[Bar, ...]
@@ -105,15 +106,12 @@ def gather(result: Result, metrics: dict[str, Any]) -> Page:
 
 def _head(result: Result, metrics: dict[str, Any]) -> Head:
     faces = words.plural(len(result.faces.table), "face")
-    verdict = look_up(metrics, "verdict") or (
-        "Whether these clusters follow emotion cannot be said: no fitted row states its emotion."
-    )
     return Head(
         f"{faces} in {words.plural(len(result.names.rows), 'cluster')}",
-        sentences.inputs(result),
+        sentences.introduction(result),
         sentences.steps(result),
         result.recipe.seed,
-        str(verdict),
+        sentences.verdict(result, metrics),
         beside.head_figures(result, metrics),
         tuple(str(note) for note in look_up(metrics, "notes") or ()),
     )
@@ -143,6 +141,7 @@ def _rows(result: Result, metrics: dict[str, Any]) -> Rows:
     reasons = Counter(row.reason.partition(":")[0] for row in result.faces.bad)
     emotion, selection = result.faces.table.emotion, result.selection
     return Rows(
+        sentences.held_out(result),
         tuple(counts),
         tuple((why, words.count(number)) for why, number in reasons.most_common(MOST_REASONS)),
         _class_bars(emotion[selection.fit]),

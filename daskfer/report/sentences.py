@@ -38,9 +38,44 @@ def steps(result: Result) -> tuple[tuple[str, str], ...]:
     return tuple(shown)
 
 
-def inputs(result: Result) -> str:
-    """The inputs by their file names."""
-    return listed([file_name(path) for path in result.faces.sources])
+def labelled(result: Result) -> bool:
+    """Whether any fitted row states its emotion."""
+    return bool((result.faces.table.emotion[result.selection.fit] != UNKNOWN).any())
+
+
+def verdict(result: Result, metrics: dict[str, Any]) -> str:
+    """The run's verdict, or why it has none."""
+    found = look_up(metrics, "verdict")
+    if found is not None:
+        return str(found)
+    if labelled(result):
+        return "This run recorded no verdict."
+    return "Whether these clusters follow emotion cannot be said: no fitted row states its emotion."
+
+
+def introduction(result: Result) -> str:
+    """What was done, and to which files."""
+    files = listed([file_name(path) for path in result.faces.sources])
+    grouped = (
+        f"Faces from {files} were grouped by how they look; the grouping itself reads no emotion "
+        "label. "
+    )
+    if not labelled(result):
+        return grouped + "No fitted row states its emotion, so the groups can only be looked at."
+    return grouped + (
+        "The groups were then compared with the true emotions, and what came out stands here "
+        "beside what chance gives."
+    )
+
+
+def held_out(result: Result) -> str:
+    """Whether held-out faces are really unseen."""
+    if result.recipe.ingest.duplicates == "keep":
+        return (
+            "Held-out rows are never fitted, but this recipe keeps faces that are identical to a "
+            "held-out one among the fitted, so a few may have been seen."
+        )
+    return "Held-out rows are never fitted, nor are faces that are identical to one of them."
 
 
 def naming(result: Result, metrics: dict[str, Any]) -> str:

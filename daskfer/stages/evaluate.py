@@ -179,7 +179,7 @@ def figures(
         "naming": {"how": names.how, "looks": names.looks},
         "labels_used": [{"stage": stage, "why": why} for stage, why in used],
         "notes": list(selection.notes),
-        "verdict": None if found.agreement is None else external.verdict(found.agreement),
+        "verdict": None if found.agreement is None else external.verdict(found.agreement, found.internal["k"]),
     }
 
 

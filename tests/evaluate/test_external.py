@@ -18,6 +18,7 @@ from daskfer.evaluate.external import (
     contingency,
     majority_share,
     matched_share,
+    normalized_information,
     random_tables,
     verdict,
 )
@@ -58,8 +59,8 @@ def test_perfect_clusters() -> None:
     assert found.hungarian_p == pytest.approx(1 / (CHANCE_DRAWS + 1))
     assert 1 / 7 < found.hungarian_chance < 0.35
     assert found.hungarian_chance <= found.chance_accuracy < 0.4
-    assert verdict(found).startswith("These clusters follow emotion better than chance")
-    assert "1.000" in verdict(found)
+    assert verdict(found, 7).startswith("These clusters follow emotion better than chance")
+    assert "1.000" in verdict(found, 7)
 
 
 def test_random_clusters_are_no_better_than_chance() -> None:
@@ -70,7 +71,7 @@ def test_random_clusters_are_no_better_than_chance() -> None:
     assert found.hungarian_accuracy == pytest.approx(found.hungarian_chance, abs=0.03)
     assert found.majority_accuracy == pytest.approx(found.chance_accuracy, abs=0.03)
     assert abs(found.ari) < 0.01
-    assert "no better than chance" in verdict(found)
+    assert "no better than chance" in verdict(found, 7)
 
 
 def test_clusters_that_follow_emotion_a_little() -> None:
@@ -79,7 +80,7 @@ def test_clusters_that_follow_emotion_a_little() -> None:
     cluster = np.where(random.random(20_000) < 0.03, emotion, random.integers(0, 7, 20_000))
     found = agreement(cluster, emotion, 7, 0)
     assert found is not None
-    assert "hardly better than chance" in verdict(found)
+    assert "hardly better than chance" in verdict(found, 7)
 
 
 def test_faces_without_a_label_do_not_count() -> None:
@@ -101,11 +102,39 @@ def test_without_labels_there_is_no_agreement() -> None:
     assert as_metrics(found) == dict.fromkeys(fields)
 
 
+def test_many_clusters_are_judged_by_their_majorities() -> None:
+    # Each emotion in ten clusters: one to one, nine in ten faces are without a match.
+    emotion = np.tile(np.repeat(np.arange(7), 10), 10).astype(np.int8)
+    cluster = (emotion * 10 + np.tile(np.arange(10), 70)).astype(np.int32)
+    found = agreement(cluster, emotion, 70, 0)
+    assert found is not None
+    assert found.majority_accuracy == 1
+    assert found.hungarian_accuracy < 0.2
+    assert "better than chance (majority accuracy 1.000" in verdict(found, 70)
+
+
+def test_normalized_information_is_scikit_learns() -> None:
+    random = np.random.default_rng(2)
+    emotion, cluster = random.integers(0, 7, 400).astype(np.int8), random.integers(0, 9, 400)
+    table = contingency(cluster, emotion, 9)
+    assert normalized_information(table) == pytest.approx(
+        normalized_mutual_info_score(emotion, cluster)
+    )
+    assert normalized_information(np.array([[5, 0], [0, 0]])) == 0
+    assert normalized_information(np.eye(7) * 5) == pytest.approx(1)
+    assert normalized_information(np.ones((3, 7))) == pytest.approx(0)
+    # Random clusters share information by chance alone, and more of it the more they are.
+    found = agreement(cluster, emotion, 9, 0)
+    assert found is not None
+    assert found.nmi_chance == pytest.approx(found.nmi, abs=0.02)
+
+
 def test_one_emotion_in_one_cluster_proves_nothing() -> None:
     # Whatever the clusters, they match: chance is 1 too, and there is no way from it to 1.
     found = agreement(np.zeros(30, np.int32), np.full(30, 3, np.int8), 4, 0)
-    assert found is not None and found.hungarian_chance == 1
-    assert "no better than chance" in verdict(found)
+    assert found is not None
+    assert found.hungarian_chance == 1
+    assert "no better than chance" in verdict(found, 7)
 
 
 @settings(deadline=None, max_examples=20)

@@ -80,9 +80,7 @@ def test_a_fold_is_what_scikit_learn_makes_of_its_rows(features: Features) -> No
     assert score.fitted == pytest.approx(
         silhouette_score(pca.transform(fitted), model.labels_), abs=1e-4
     )
-    assert score.held_out == pytest.approx(
-        silhouette_score(other, model.predict(other)), abs=1e-4
-    )
+    assert score.held_out == pytest.approx(silhouette_score(other, model.predict(other)), abs=1e-4)
 
 
 def test_the_held_out_rows_are_not_fitted(features: Features) -> None:

@@ -40,8 +40,9 @@ def test_silhouette_by_hand() -> None:
     points = np.array([[0.0], [1], [5], [6], [9]])
     labels = np.array([0, 0, 1, 1, 2])
     found = internal.silhouette_values(points, labels, points, labels, 3)
-    # The first: 1 within, 5.5 to the next cluster. The last is alone.
-    assert found == pytest.approx([4.5 / 5.5, 3.5 / 4.5, 2.5 / 3.5, 2 / 3, 0], abs=1e-7)
+    # The first: 1 within, 5.5 to the next cluster; the third is nearer to the one at 9. That one
+    # is alone.
+    assert found == pytest.approx([4.5 / 5.5, 3.5 / 4.5, 3 / 4, 2 / 3, 0], abs=1e-7)
     assert internal.silhouette(points, labels, 3) == pytest.approx(found.mean())
 
 
@@ -93,7 +94,8 @@ def test_silhouette_over_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(internal, "EXACT_ROWS", 100)
     sampled, rows = internal.silhouette_on(InProcess(), files, fit, labels[fit], 3, 64, 0)
     again, _ = internal.silhouette_on(InProcess(), files, fit, labels[fit], 3, 32, 0)
-    assert rows == 100 and sampled != found
+    assert rows == 100
+    assert sampled != found
     assert sampled == pytest.approx(again, abs=1e-12)
 
 
@@ -136,9 +138,7 @@ def test_one_filled_cluster_has_no_separation() -> None:
     assert np.isnan(internal.calinski_harabasz(of))
 
 
-@pytest.mark.parametrize(
-    ("dimensions", "expected"), [(1, 0.52), (2, 0.32), (3, 0.22), (10, 0.06)]
-)
+@pytest.mark.parametrize(("dimensions", "expected"), [(1, 0.52), (2, 0.32), (3, 0.22), (10, 0.06)])
 def test_silhouette_of_structureless_data(dimensions: int, expected: float) -> None:
     # Measured on Gaussian noise for k = 7; the original project's 0.336 lies in two dimensions.
     draws = [

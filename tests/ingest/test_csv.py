@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import nullcontext
 from pathlib import Path
@@ -118,7 +119,8 @@ def test_files_that_are_no_faces(data: bytes, message: str, tmp_path: Path) -> N
     path.write_bytes(data)
     with pytest.raises(InputError, match=message) as caught:
         read_layout(str(path), len(data))
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_bad_first_row_does_not_decide_the_size(tmp_path: Path) -> None:
@@ -218,7 +220,8 @@ def test_blank_faces_and_digests(tmp_path: Path) -> None:
 def test_a_block_of_bad_rows_alone(tmp_path: Path) -> None:
     blocks = parse(tmp_path / "faces.csv", HEADER + GOOD + b"x\n" + b"y\n" + GOOD, block_rows=1)
     assert [len(block.row) for block in blocks] == [1, 0, 0, 1]
-    assert blocks[1].pixels.shape == (0, 4) and blocks[1].digest.shape == (0, 2)
+    assert blocks[1].pixels.shape == (0, 4)
+    assert blocks[1].digest.shape == (0, 2)
 
 
 # A plain reading of the same text, to hold the compiled one against.
@@ -291,14 +294,13 @@ GOOD_ROWS = st.tuples(
 ).map(lambda fields: ",".join(fields).encode())
 BAD_ROWS = st.sampled_from([row for row, _ in BAD if len(row) < 100])
 LINES = st.tuples(
-    st.one_of(GOOD_ROWS, GOOD_ROWS, BAD_ROWS, st.just(b"")), st.sampled_from([b"\n", b"\n", b"\r\n"])
+    st.one_of(GOOD_ROWS, GOOD_ROWS, BAD_ROWS, st.just(b"")),
+    st.sampled_from([b"\n", b"\n", b"\r\n"]),
 )
 
 
 @settings(deadline=None, max_examples=150)
-@given(
-    st.lists(LINES, max_size=14), st.booleans(), st.integers(1, 120), st.integers(1, 6)
-)
+@given(st.lists(LINES, max_size=14), st.booleans(), st.integers(1, 120), st.integers(1, 6))
 def test_the_same_rows_whatever_the_ranges_and_blocks(
     tmp_path_factory: pytest.TempPathFactory,
     lines: list[tuple[bytes, bytes]],
@@ -321,7 +323,8 @@ def test_the_same_rows_whatever_the_ranges_and_blocks(
         line = data[offset:].split(b"\n")[0].removesuffix(b"\r")
         assert reason.startswith(reasons[line])
     sizes = [len(block.row) + len(block.bad) for block in blocks]
-    assert sizes[:-1] == [block_rows] * (len(sizes) - 1) and 1 <= sizes[-1] <= block_rows
+    assert sizes[:-1] == [block_rows] * (len(sizes) - 1)
+    assert 1 <= sizes[-1] <= block_rows
 
 
 PIECES = [b"3", b",", b'"', b" ", b"\t", b"\r", b"\n", b"1 2 3 4", b"256", b"12", b"Training",
@@ -410,7 +413,8 @@ def test_two_files_in_a_store(two_files: list[str], tmp_path: Path) -> None:
     expected = [row for row in range(220) if row >= 150 or row % 10]
     assert table.row.tolist() == expected
     assert table.emotion.tolist()[:135] == [row % 7 for row in expected[:135]]
-    assert (table.emotion[135:] == UNKNOWN).all() and (table.usage[135:] == UNKNOWN).all()
+    assert (table.emotion[135:] == UNKNOWN).all()
+    assert (table.usage[135:] == UNKNOWN).all()
     assert [row.line for row in faces.bad] == [row + 2 for row in range(0, 150, 10)]
     pixels = faces.pixels.rows(np.arange(205))
     assert (digests(pixels) == table.digest).all()
@@ -422,7 +426,8 @@ def test_the_range_size_changes_nothing_of_the_stage(two_files: list[str], tmp_p
         ingest(context_in(str(tmp_path / f"store-{size}")), find_sources(two_files), size)
         for size in (37, 1 << 20)
     ]
-    assert found[0].content == found[1].content and found[0].labels == found[1].labels
+    assert found[0].content == found[1].content
+    assert found[0].labels == found[1].labels
     assert found[0].bad == found[1].bad
     assert (found[0].table.row == found[1].table.row).all()
 
@@ -437,8 +442,12 @@ def test_the_stage_is_reused_and_continued(two_files: list[str], tmp_path: Path)
     Path(first.pixels.folder.file("stage.json")).unlink()
     Path(first.pixels.folder.block(1, "rows.npz")).unlink()
     Path(first.pixels.path(1)).unlink()
+    kept = Path(first.pixels.path(0))
+    os.utime(kept, ns=(10**18, 10**18))
     resumed = ingest(context, find_sources(two_files))
-    assert resumed.content == first.content and resumed.bad == first.bad
+    assert kept.stat().st_mtime_ns == 10**18
+    assert resumed.content == first.content
+    assert resumed.bad == first.bad
 
 
 def test_too_many_bad_rows_fail_the_run(two_files: list[str], tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from daskfer.ingest.duplicates import digests, first_of_each, redundant_count
 def test_digest_is_blake2b_of_the_pixels() -> None:
     pixels = np.array([[1, 2, 3, 4], [0, 0, 0, 0]], np.uint8)
     found = digests(pixels)
-    assert found.shape == (2, 2) and found.dtype == np.uint64
+    assert found.shape == (2, 2)
+    assert found.dtype == np.uint64
     assert found[0].tobytes() == hashlib.blake2b(bytes([1, 2, 3, 4]), digest_size=16).digest()
     assert found[1].tobytes() == hashlib.blake2b(bytes(4), digest_size=16).digest()
 

@@ -48,11 +48,12 @@ def test_the_version_changes_with_the_file(folder: Path) -> None:
     path.write_text("2")
     os.utime(path, ns=(10**18, 10**18))
     (after,) = find_sources([str(path)])
-    assert after.bytes == before.bytes and after.version != before.version
+    assert after.bytes == before.bytes
+    assert after.version != before.version
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing.csv: no such file"):
+    with pytest.raises(InputError, match=r"nothing\.csv: no such file"):
         find_sources([str(tmp_path / "nothing.csv")])
 
 
@@ -68,12 +69,12 @@ def test_a_folder_is_refused(folder: Path) -> None:
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").touch()
-    with pytest.raises(InputError, match="empty.csv is empty"):
+    with pytest.raises(InputError, match=r"empty\.csv is empty"):
         find_sources([str(tmp_path / "empty.csv")])
 
 
 def test_a_file_named_twice_is_refused(folder: Path) -> None:
-    with pytest.raises(InputError, match="a.csv is given twice"):
+    with pytest.raises(InputError, match=r"a\.csv is given twice"):
         find_sources([str(folder / "a.csv"), str(folder / "*.csv")])
 
 

@@ -37,9 +37,7 @@ def test_pixels_are_the_normalized_ones() -> None:
 
 
 @pytest.mark.parametrize("method", [Pixels(), Hog(cell=4, margin=0)])
-def test_blocks_and_rows_agree_stored_or_not(
-    method: Pixels | Hog, tmp_path: Path
-) -> None:
+def test_blocks_and_rows_agree_stored_or_not(method: Pixels | Hog, tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (10, 144), dtype=np.uint8)
     folder = StageFolder(str(tmp_path))
     source = BlockFiles(folder, "pixels.npy", starts_of([4, 0, 6]))
@@ -50,7 +48,8 @@ def test_blocks_and_rows_agree_stored_or_not(
         storage.write_array(stored.path(number), plain.block(number))
     kept = Features(source, stored, 12, "minmax", method)
     whole = represent(pixels, 12, "minmax", method)
-    assert whole.dtype == np.float32 and whole.shape == (10, plain.dimensions)
+    assert whole.dtype == np.float32
+    assert whole.shape == (10, plain.dimensions)
     positions = np.array([9, 0, 4, 3, 9])
     for features in (plain, kept):
         blocks = [features.block(number) for number in range(3)]

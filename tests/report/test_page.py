@@ -1,0 +1,411 @@
+"""The report: every figure as written, nothing fetched, nothing unescaped, the right faces."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from daskfer import storage
+from daskfer.balance import Selection
+from daskfer.blocks import BlockFiles, starts_of
+from daskfer.evaluate.external import contingency
+from daskfer.faces import EMOTIONS, UNKNOWN, FaceTable
+from daskfer.ingest.quarantine import BadRow
+from daskfer.naming import Names
+from daskfer.randomness import generator
+from daskfer.recipe import Recipe, load_recipe
+from daskfer.report import sheets, write_report
+from daskfer.stages.cluster import Clusters
+from daskfer.stages.ingest import Faces
+from daskfer.store import StageFolder
+
+SIDE, ROWS, FITTED, TESTED = 6, 120, 90, 20
+VOID = {"meta", "link", "img", "br"}
+INLINE = {"span", "b", "i"}
+
+
+def make_result(
+    folder: Path,
+    k: int = 3,
+    labelled: bool = True,
+    named: bool = True,
+    sources: tuple[str, ...] = ("/home/ada/private/faces.csv",),
+    recipe: Recipe | None = None,
+) -> Any:
+    """A result of 120 faces in blocks of 50; every pixel of a face tells its position."""
+    random = np.random.default_rng(7)
+    stage = StageFolder(str(folder / "ingest"))
+    pixels = random.integers(0, 256, (ROWS, SIDE * SIDE), np.uint8)
+    pixels[:, 0] = np.arange(ROWS)
+    sizes = [50, 50, 20]
+    for number, block in enumerate(np.split(pixels, np.cumsum(sizes)[:-1])):
+        storage.write_array(stage.block(number, "pixels.npy"), block)
+    emotion = random.integers(0, 7, ROWS).astype(np.int8)
+    if not labelled:
+        emotion[:] = UNKNOWN
+    table = FaceTable(
+        np.arange(ROWS),
+        np.zeros(ROWS, np.int32),
+        emotion,
+        np.full(ROWS, UNKNOWN, np.int8),
+        np.stack([np.arange(ROWS), np.zeros(ROWS)], axis=1).astype(np.uint64),
+        np.zeros(ROWS, bool),
+    )
+    bad = (BadRow(sources[0], 3, 99, "too few pixels: 3, expected 36", "0,1 2 3"),)
+    blocks = BlockFiles(stage, "pixels.npy", starts_of(sizes))
+    faces = Faces(table, blocks, SIDE, sources, ROWS + 1, bad, "", "")
+    fit = np.arange(FITTED)
+    cluster = (np.arange(ROWS) % k).astype(np.int32)
+    clusters = Clusters(
+        np.zeros((k, 2)),
+        cluster,
+        random.random(ROWS).astype(np.float32),
+        random.permutation(ROWS).astype(np.float64),
+        3,
+        "",
+    )
+    counts = contingency(cluster[fit], emotion[fit], k)
+    codes = np.where(named, np.arange(k) % 2 * 3, UNKNOWN).astype(np.int8)
+    own = counts[np.arange(k), np.maximum(codes, 0)].astype(float)
+    purity = own / counts.sum(axis=1) if labelled and named else np.full(k, np.nan)
+    names = Names(
+        codes, "file" if named else "none", k, np.bincount(cluster[fit], minlength=k), purity
+    )
+    selection = Selection(fit, np.empty(0, np.int64), np.arange(ROWS - TESTED, ROWS))
+    return SimpleNamespace(
+        recipe=recipe or load_recipe("hog"),
+        faces=faces,
+        selection=selection,
+        clusters=clusters,
+        names=names,
+    )
+
+
+def make_metrics(k: int = 3) -> dict[str, Any]:
+    """Figures that no other place of the page shows."""
+    confusion = np.zeros((7, 7), int)
+    confusion[:, 3] = [2, 3, 4, 5, 1, 2, 3]
+    return {
+        "rows": {
+            "read": 121, "quarantined": 1, "blank": 71, "duplicate": 73,
+            "fitted": 90, "validation": 0, "test": 20,
+        },
+        "cluster": {
+            "k": k, "silhouette": 0.3361, "silhouette_null": 0.3204, "stability_ari": 0.9871,
+            "nmi": 0.0155, "ari": 0.01, "hungarian_accuracy": 0.1892, "hungarian_chance": 0.1623,
+            "majority_accuracy": 0.1914, "chance_accuracy": 0.1675, "hungarian_p": 0.005,
+        },
+        "classifier": {
+            "model": "LogisticRegression(C=10.0)", "pseudo_label_accuracy": 0.9017,
+            "train_accuracy": 0.3172, "validation_accuracy": None, "test_accuracy": 0.3193,
+            "test_balanced_accuracy": 0.2518, "test_macro_f1": 0.2057,
+            "test_confusion": confusion.tolist(), "chance_accuracy": 0.2449,
+        },
+        "naming": {"how": "file", "looks": 3},
+        "labels_used": [{"stage": "evaluate", "why": "scores beside the true emotions"}],
+        "notes": ["10% of the rows are held out by seed"],
+        "verdict": "These clusters follow emotion hardly better than chance.",
+        "seconds": {"ingest": 12.34, "cluster": 75.2},
+        "peak_memory_bytes": 374_900_000,
+        "versions": {"daskfer": "0.1.0", "numpy": "2.4.6"},
+    }  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Collects a page's text, tags and attributes, and checks that its tags are balanced."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.words.append("" if tag in INLINE else " ")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """The words that are seen, with single blanks."""
+        return " ".join("".join(self.words).split())
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        """Attributes of all tags of a kind."""
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read(folder: Path, result: Any, metrics: dict[str, Any]) -> tuple[Reader, str]:
+    path = folder / "run" / "report.html"
+    write_report(str(path), result, metrics)
+    page = path.read_text(encoding="utf-8")
+    return Reader(page), page
+
+
+def test_every_figure_is_shown_as_formatted(tmp_path: Path) -> None:
+    text = read(tmp_path, make_result(tmp_path), make_metrics())[0].text
+    for shown in (
+        "120 faces in 3 clusters", "faces.csv",
+        "These clusters follow emotion hardly better than chance.",
+        "10% of the rows are held out by seed",
+        "18.9%", "16.2%", "19.1%", "16.8%", "0.015", "0.336", "0.320", "0.987",
+        "90.2%", "31.7%", "31.9%", "25.2%", "20.6%", "24.5%", "LogisticRegression(C=10.0)",
+        "121", "71", "73", "Not used", "too few pixels",
+        "12.3 s", "1 min 15 s", "1 min 28 s in all", "374.9 MB", "0.1.0", "2.4.6",
+        "scores beside the true emotions", "3 looks", "no rows were held out for validation",
+        "It never answers angry, disgust, fear, sad, surprise or neutral.",
+        "hardly tighter than those of noise",
+        "components: 20",
+    ):  # fmt: skip
+        assert shown in text, shown
+
+
+def test_rows_that_serve_for_nothing_are_counted(tmp_path: Path) -> None:
+    text = read(tmp_path, make_result(tmp_path), make_metrics())[0].text
+    # 121 read, 1 quarantined, 90 fitted, 20 tested
+    assert re.search(r"Not used good rows that .* left out 10 ", text)
+
+
+@pytest.mark.parametrize(("recipe", "said"), [("hog", "nor are faces"), ("seed", "may have been")])
+def test_copies_of_held_out_faces_are_told(tmp_path: Path, recipe: str, said: str) -> None:
+    result = make_result(tmp_path, recipe=load_recipe(recipe))
+    assert said in read(tmp_path, result, make_metrics())[0].text
+
+
+def test_figures_of_each_cluster(tmp_path: Path) -> None:
+    result = make_result(tmp_path)
+    text = read(tmp_path, result, make_metrics())[0].text
+    for number, name in enumerate(("angry", "happy", "angry")):
+        members = np.flatnonzero(result.clusters.cluster[:FITTED] == number)
+        own = (result.faces.table.emotion[members] == EMOTIONS.index(name)).mean()
+        assert f"Cluster {number}: {name} Faces 30 (33.3% of all)" in text
+        assert f"Purity {own:.1%} are {name}" in text
+        confidence = np.median(result.clusters.confidence[members])
+        assert f"Confidence {confidence:.3f}" in text
+
+
+def test_what_comes_from_the_run_is_escaped(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    metrics = make_metrics()
+    metrics["verdict"] = metrics["classifier"]["model"] = evil
+    metrics["notes"] = [evil]
+    metrics["labels_used"] = [{"stage": evil, "why": evil}]
+    metrics["versions"] = {evil: evil}
+    metrics["seconds"] = {evil: 1.0}
+    metrics["naming"]["how"] = evil
+    result = make_result(tmp_path, sources=("/data/<script>alert(1)<&script>.csv",))
+    result.faces = replace(result.faces, bad=(BadRow("a", 1, 1, evil, evil),))
+    reader, page = read(tmp_path, result, metrics)
+    assert "<script" not in page
+    assert "<script>alert(1)<&script>.csv" in reader.text
+    assert reader.text.count(evil) == 10
+
+
+def test_only_file_names_of_inputs_are_told(tmp_path: Path) -> None:
+    signed = "https://bucket.example/private/b.csv?X-Amz-Signature=secret"
+    result = make_result(tmp_path, sources=("/home/ada/private/a.csv", signed))
+    reader, page = read(tmp_path, result, make_metrics())
+    assert "a.csv and b.csv" in reader.text
+    for hidden in ("ada", "private", "secret", "bucket"):
+        assert hidden not in page
+
+
+def test_nothing_is_fetched(tmp_path: Path) -> None:
+    reader, page = read(tmp_path, make_result(tmp_path), make_metrics())
+    assert not re.search(r"https?://|@import|url\(", page)
+    assert not reader.of("script")
+    assert not reader.of("iframe")
+    for _, attributes in reader.tags:
+        assert (attributes.get("src") or "data:").startswith("data:")
+        assert (attributes.get("href") or "#").startswith(("#", "data:,"))
+        assert not {"srcset", "poster", "action"} & set(attributes)
+    policies = [meta.get("content") or "" for meta in reader.of("meta")]
+    assert any("default-src 'none'" in policy for policy in policies)
+
+
+def test_links_lead_to_sections_and_headings_are_in_order(tmp_path: Path) -> None:
+    reader, _ = read(tmp_path, make_result(tmp_path), make_metrics())
+    anchors = {attributes.get("id") for attributes in reader.of("section")}
+    assert {f"#{anchor}" for anchor in anchors} == {link["href"] for link in reader.of("a")}
+    levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert len(reader.of("caption")) == len(reader.of("table"))
+    assert all("scope" in attributes for attributes in reader.of("th"))
+    assert all(attributes.get("alt") for attributes in reader.of("img"))
+
+
+def absent_everywhere(text: str) -> None:
+    assert not re.search(r"\b(None|nan|NaN|Undefined)\b", text)
+
+
+def test_run_without_labels(tmp_path: Path) -> None:
+    result = make_result(tmp_path, labelled=False, named=False)
+    metrics = make_metrics() | {"verdict": None, "classifier": None, "labels_used": []}
+    metrics["naming"] = {"how": "none", "looks": 0}
+    keys = ("nmi", "ari", "hungarian_accuracy", "hungarian_chance", "majority_accuracy",
+            "chance_accuracy", "hungarian_p")  # fmt: skip
+    metrics["cluster"] |= dict.fromkeys(keys)
+    text = read(tmp_path, result, metrics)[0].text
+    absent_everywhere(text)
+    for said in (
+        "Whether these clusters follow emotion cannot be said",
+        "Not measured: no fitted row states its emotion.",
+        "Not measured: no classifier was trained.",
+        "The clusters were not named",
+        "Cluster 0: unnamed",
+        "True emotions not known",
+        "there are no classes to count",
+        "the clusters cannot be set beside emotions",
+        "it learns the names of the clusters, and none has one",
+        "No stage read a true label.",
+    ):
+        assert said in text, said
+
+
+def test_metrics_without_a_single_figure(tmp_path: Path) -> None:
+    text = read(tmp_path, make_result(tmp_path), {})[0].text
+    absent_everywhere(text)
+    for said in (
+        "Which stages read true labels was not recorded.",
+        "Versions were not recorded.",
+        "Times were not recorded.",
+        "Peak memory: not known",
+        "Read all rows of the inputs not known",
+        "This run recorded no verdict.",
+        "Not measured: not recorded.",
+    ):
+        assert said in text, said
+
+
+def test_figures_that_are_not_numbers_are_missing(tmp_path: Path) -> None:
+    metrics = make_metrics()
+    metrics["cluster"] = dict.fromkeys(metrics["cluster"], float("nan"))
+    metrics["classifier"] |= {"test_accuracy": float("nan"), "pseudo_label_accuracy": None}
+    text = read(tmp_path, make_result(tmp_path), metrics)[0].text
+    absent_everywhere(text)
+    assert "Not measured: not cross-validated" in text
+
+
+def test_classifier_that_the_recipe_does_not_want(tmp_path: Path) -> None:
+    result = make_result(tmp_path, recipe=load_recipe("hog", ["classify.model=none"]))
+    text = read(tmp_path, result, make_metrics() | {"classifier": None})[0].text
+    assert "No classifier was trained: the recipe asks for none." in text
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "said"),
+    [
+        (0.20, "The classifier is no better than chance"),
+        (0.30, "The classifier is not clearly better than chance"),
+        # Of 20 faces the standard error is 0.096: 3 of them above 0.245 is 0.533.
+        (0.54, "The classifier is better than chance"),
+    ],
+)
+def test_classifier_is_judged_beside_chance(tmp_path: Path, accuracy: float, said: str) -> None:
+    metrics = make_metrics()
+    metrics["classifier"]["test_accuracy"] = accuracy
+    assert said in read(tmp_path, make_result(tmp_path), metrics)[0].text
+
+
+def faces_in(image: dict[str, str | None], count: int) -> np.ndarray:
+    """The faces of a sheet, uint8 (count, side²), cut out of its PNG."""
+    data = base64.b64decode((image["src"] or "").removeprefix("data:image/png;base64,"))
+    with Image.open(io.BytesIO(data)) as png:
+        grey, alpha = np.moveaxis(np.asarray(png.convert("LA")), -1, 0)
+    assert (str(grey.shape[1]), str(grey.shape[0])) == (image["width"], image["height"])
+    step = SIDE + sheets.GAP
+    corners = [divmod(number, sheets.COLUMNS) for number in range(count)]
+    assert int((alpha == 255).sum()) == count * SIDE * SIDE
+    cut = [grey[y * step : y * step + SIDE, x * step : x * step + SIDE] for y, x in corners]
+    return np.array([face.ravel() for face in cut])
+
+
+def test_sheets_hold_the_nearest_and_the_random_faces(tmp_path: Path) -> None:
+    result = make_result(tmp_path)
+    images = read(tmp_path, result, make_metrics())[0].of("img")
+    assert len(images) == 6
+    for number in range(3):
+        members = np.flatnonzero(result.clusters.cluster[:FITTED] == number)
+        nearest = members[np.argsort(result.clusters.nearest[members])][:14]
+        shown = faces_in(images[2 * number], 14)
+        np.testing.assert_array_equal(shown, result.faces.pixels.rows(nearest))
+        drawn = generator(42, "report-sheet", number).permutation(30)[:14]
+        shown = faces_in(images[2 * number + 1], 14)
+        np.testing.assert_array_equal(shown, result.faces.pixels.rows(members[drawn]))
+        assert f"14 faces nearest to the centre of cluster {number}" in (
+            images[2 * number]["alt"] or ""
+        )
+
+
+def test_copies_of_an_image_are_shown_once_among_the_nearest() -> None:
+    images = np.array([[1, 0], [2, 0], [1, 0], [3, 0]], np.uint64)
+    picked = sheets.pick(np.array([4, 5, 6, 7]), np.array([0.5, 0.1, 0.5, 0.2]), images, 0, 0)
+    assert picked.nearest.tolist() == [5, 7, 4]
+    assert sorted(picked.random.tolist()) == [4, 5, 6, 7]
+
+
+def test_small_and_empty_clusters(tmp_path: Path) -> None:
+    result = make_result(tmp_path, k=3)
+    cluster = result.clusters.cluster.copy()
+    cluster[:FITTED][cluster[:FITTED] == 2] = 0
+    cluster[5] = 1
+    cluster[:FITTED][6:][cluster[6:FITTED] == 1] = 0
+    cluster[1] = cluster[4] = 0
+    result.clusters = replace(result.clusters, cluster=cluster)
+    rows = np.bincount(cluster[:FITTED], minlength=3)
+    assert rows.tolist() == [89, 1, 0]
+    result.names = replace(result.names, rows=rows)
+    reader, _ = read(tmp_path, result, make_metrics())
+    assert "No fitted face fell into this cluster." in reader.text
+    images = reader.of("img")
+    assert len(images) == 4
+    np.testing.assert_array_equal(faces_in(images[2], 1), result.faces.pixels.rows(np.array([5])))
+    assert "The 1 face nearest" in (images[2]["alt"] or "")
+
+
+def test_of_many_clusters_the_largest_are_shown(tmp_path: Path) -> None:
+    reader, _ = read(tmp_path, make_result(tmp_path, k=70), make_metrics(70))
+    # 90 fitted rows over 70 clusters: the first 20 have two, the others one.
+    assert "Of 70 clusters the 60 largest are shown." in reader.text
+    assert "10 others" in reader.text
+    assert len(reader.of("article")) == 60
+    assert "Cluster 59:" in reader.text
+    assert "Cluster 60:" not in reader.text
+    assert "With 70 clusters only 7 can be matched" in reader.text
+
+
+def test_large_faces_are_shrunk() -> None:
+    faces = np.full((2, 200 * 200), 9, np.uint8)
+    picture = sheets.sheet(faces)
+    assert picture.shape[0] == sheets.LARGEST_SIDE
+    assert set(picture[..., 0][picture[..., 1] == 255].tolist()) == {9}
+
+
+def test_same_run_gives_the_same_page(tmp_path: Path) -> None:
+    result = make_result(tmp_path)
+    first = read(tmp_path, result, make_metrics())[1]
+    assert read(tmp_path, result, make_metrics())[1] == first
