@@ -63,7 +63,9 @@ def select(table: FaceTable, recipe: Recipe) -> Selection:
             kept, test = split_randomly(kept, split.test, recipe.seed)
     fit = drop_duplicates(table, kept, np.concatenate([validation, test]), recipe.ingest.duplicates)
     if len(fit) == 0:
-        raise InputError("no rows are left to fit: expected Training rows, or --set split.method=random")
+        raise InputError(
+            "no rows are left to fit: expected Training rows, or --set split.method=random"
+        )
     return Selection(fit, validation, test, tuple(used), tuple(notes))
 
 

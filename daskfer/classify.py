@@ -122,9 +122,7 @@ def _choose(
     return clone(pipeline).set_params(**found.best_params_), float(found.best_score_)
 
 
-def _candidates(
-    method: Classify, rows: int, seed: int
-) -> tuple[Any, list[dict[str, list[Any]]]]:
+def _candidates(method: Classify, rows: int, seed: int) -> tuple[Any, list[dict[str, list[Any]]]]:
     """A pipeline whose step ``model`` is to be set, and the grids of what to try there.
 
     `auto` tries a linear model and one of a Gaussian kernel's Nyström features: clusters that

@@ -38,7 +38,7 @@ class LloydSums:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Cluster (int32) of each row, and its squared distances (float64) to the two nearest centres."""
+    """Cluster (int32) of each row; squared distances (float64) to its two nearest centres."""
 
     cluster: np.ndarray
     nearest: np.ndarray
@@ -46,11 +46,9 @@ class Assignment:
 
     @property
     def confidence(self) -> np.ndarray:
-        """How much nearer a row is to its centre than to the next one: 1 − d₁/d₂, float32 in 0–1."""
+        """How much nearer a row is to its centre than to the next: 1 − d₁/d₂, float32, 0–1."""
         second = np.sqrt(self.second)
-        ratio = np.divide(
-            np.sqrt(self.nearest), second, out=np.ones_like(second), where=second > 0
-        )
+        ratio = np.divide(np.sqrt(self.nearest), second, out=np.ones_like(second), where=second > 0)
         return (1 - ratio).astype(np.float32)
 
 
@@ -116,7 +114,9 @@ def starting_centers(
     """
     sample = fit
     if len(fit) > method.sample_rows:
-        drawn = generator(seed, "cluster-sample").choice(len(fit), method.sample_rows, replace=False)
+        drawn = generator(seed, "cluster-sample").choice(
+            len(fit), method.sample_rows, replace=False
+        )
         sample = fit[np.sort(drawn)]
     states = [random_state(seed, "cluster-restart", number) for number in range(method.restarts)]
     found = engine.gather(
@@ -180,7 +180,7 @@ def fit_kmeans(
 
 def _lloyd_step(engine: Engine, blocks: list[Handle], centers: np.ndarray) -> LloydSums:
     parts = engine.map("cluster", lloyd_sums, blocks, shared=(centers,))
-    return engine.gather([engine.fold("cluster", merge_sums, parts)])[0]  # type: ignore[no-any-return]
+    return engine.gather([engine.fold("cluster", merge_sums, parts)])[0]
 
 
 def _mean_variance(engine: Engine, blocks: list[Handle]) -> float:
@@ -203,5 +203,5 @@ def _add_power_sums(left: PowerSums, right: PowerSums) -> PowerSums:
 
 
 def largest_first(centers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Centres in the order of their clusters' sizes, so that numbers mean something: 0 is the largest."""
+    """Centres in the order of their clusters' sizes, so that cluster 0 is the largest."""
     return centers[np.argsort(-sizes, kind="stable")]

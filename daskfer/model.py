@@ -35,9 +35,7 @@ def load_estimator(data: bytes, name: str) -> Any:
     """
     import skops.io
 
-    unknown = [
-        kind for kind in skops.io.get_untrusted_types(data=data) if not _is_known(kind)
-    ]
+    unknown = [kind for kind in skops.io.get_untrusted_types(data=data) if not _is_known(kind)]
     if unknown:
         raise RunFolderError(f"{name} holds types that are not trusted: {', '.join(unknown)}")
     return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
@@ -76,9 +74,7 @@ def write_model(
     )
     parts = ["reducer.npz", "clusters.npz"]
     if classifier is not None:
-        storage.write_whole(
-            storage.join(folder, "classifier.skops"), save_estimator(classifier[0])
-        )
+        storage.write_whole(storage.join(folder, "classifier.skops"), save_estimator(classifier[0]))
         parts.append("classifier.skops")
     storage.write_json(
         storage.join(folder, "model.json"),

@@ -12,7 +12,7 @@ import yaml
 from daskfer.errors import InputError
 from daskfer.evaluate.external import contingency
 from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.recipe import NameByDominant, NameByFile, Name
+from daskfer.recipe import Name, NameByDominant, NameByFile
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Names:
             number: {
                 "emotion": EMOTIONS[code] if code != UNKNOWN else None,
                 "faces": int(self.rows[number]),
-                "purity": None if np.isnan(self.purity[number]) else round(float(self.purity[number]), 4),
+                "purity": None
+                if np.isnan(self.purity[number])
+                else round(float(self.purity[number]), 4),
             }
             for number, code in enumerate(self.emotion.tolist())
         }
@@ -83,9 +85,12 @@ def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int
         return Names(chosen, "dominant", 0, rows, _purity(table, chosen), (("name", why),))
     if isinstance(method, NameByFile):
         chosen = read_names(method.file, k)
-        return Names(chosen, "file", int((chosen != UNKNOWN).sum()), rows, _purity(table, chosen))
+        looks = int((chosen != UNKNOWN).sum())
+        why = "the purity beside each name in names.yaml; the names come from the file"
+        used = (("name", why),) if table.sum() > 0 else ()
+        return Names(chosen, "file", looks, rows, _purity(table, chosen), used)
     chosen = np.full(k, UNKNOWN, np.int8)
-    return Names(chosen, "none", 0, rows, _purity(table, chosen))
+    return Names(chosen, "none", 0, rows, np.full(k, np.nan))
 
 
 def read_names(path: str, k: int) -> np.ndarray:
@@ -99,7 +104,9 @@ def read_names(path: str, k: int) -> np.ndarray:
         For a cluster that does not exist or an emotion that is none of the seven.
     """
     if not Path(path).is_file():
-        raise InputError(f"name.file={path}: no such file; expected YAML with lines cluster: emotion")
+        raise InputError(
+            f"name.file={path}: no such file; expected YAML with lines cluster: emotion"
+        )
     try:
         content = yaml.safe_load(Path(path).read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -118,7 +125,8 @@ def read_names(path: str, k: int) -> np.ndarray:
             continue
         if str(name).lower() not in EMOTIONS:
             raise InputError(
-                f"{path}: emotion {name!r} of cluster {number}: expected one of {', '.join(EMOTIONS)}"
+                f"{path}: emotion {name!r} of cluster {number}: expected one of "
+                f"{', '.join(EMOTIONS)}"
             )
         chosen[number] = EMOTIONS.index(str(name).lower())
     return chosen

@@ -7,13 +7,13 @@ from typing import Any
 
 from daskfer import balance
 from daskfer.balance import Selection
+from daskfer.cluster import fit_kmeans
 from daskfer.dask import ml
 from daskfer.engine import Engine
 from daskfer.ingest.sources import Source
 from daskfer.naming import Names, name_clusters
 from daskfer.recipe import Recipe
 from daskfer.reduce import fit_pca, identity
-from daskfer.cluster import fit_kmeans
 from daskfer.stages.classify import Trained, train
 from daskfer.stages.cluster import Clusters, cluster
 from daskfer.stages.context import Context, Methods, Watch
@@ -80,6 +80,4 @@ def run(
     trained = train(context, faces.table, selection, reduced, clusters, names)
     found = evaluate(context, faces.table, selection, features, reduced, clusters)
     numbers = figures(context, faces, selection, reduced, names, trained, found)
-    return Result(
-        recipe, faces, selection, reduced, clusters, names, trained, found, numbers
-    )
+    return Result(recipe, faces, selection, reduced, clusters, names, trained, found, numbers)

@@ -63,7 +63,7 @@ class Reducer:
             mean=self.mean,
             axes=self.axes,
             explained_variance=self.explained_variance,
-            total_variance=np.float64(self.total_variance),
+            total_variance=np.array(self.total_variance),
         )
 
     @classmethod
@@ -157,7 +157,7 @@ def fit_pca(engine: Engine, features: Features, pieces: list[np.ndarray], method
     fitted = engine.map(
         "reduce", principal_components, [total], shared=(method.components, method.whiten)
     )
-    return engine.gather(fitted)[0]  # type: ignore[no-any-return]
+    return engine.gather(fitted)[0]
 
 
 def _piece_moments(positions: np.ndarray, features: Features) -> Moments:

@@ -100,9 +100,7 @@ class RunFolder:
             result.reduced.reducer,
             result.clusters.centers,
             result.names,
-            None
-            if trained is None
-            else (trained.classifier.model, trained.classifier.description),
+            None if trained is None else (trained.classifier.model, trained.classifier.description),
         )
         write_report(self.file("report.html"), result, metrics)
         storage.write_json(self.file("metrics.json"), metrics)

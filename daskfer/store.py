@@ -37,7 +37,7 @@ class StageFolder:
         """Path of a part of one block."""
         return self.file(f"{number:06d}.{part}")
 
-    def summary(self) -> Any | None:
+    def summary(self) -> Any:
         """What the finished stage said of itself, or None when it has not finished."""
         path = self.file("stage.json")
         return storage.read_json(path) if storage.exists(path) else None

@@ -11,12 +11,8 @@ principal angles (1 is the same subspace), and the last column the largest angle
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
 
 import numpy as np
 from distributed import Client
@@ -69,9 +65,7 @@ def compare(client: Client, folder: str, path: str, components: int, per_class: 
     batches = sorted({recipe.block_rows, len(fit)})
     for batch in batches:
         for power in (0, 1, 2, 4, 8):
-            method = IncrementalPca(
-                components=components, iterated_power=power, batch_rows=batch
-            )
+            method = IncrementalPca(components=components, iterated_power=power, batch_rows=batch)
             start = time.perf_counter()
             found = ml.fit_incremental_pca(features, pieces, method, recipe.seed)
             seconds = time.perf_counter() - start

@@ -1,10 +1,11 @@
-"""Fixtures that many tests share: synthetic faces, the real ones where they are, clean processes."""
+"""What many tests share: synthetic faces, the real ones where they are, clean processes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,17 @@ def pytest_report_header() -> str:
     return "faces: synthetic only (tests marked real are skipped: no ../shared/data/fer2013.npz)"
 
 
-def skip_or_fail(reason: str) -> None:
-    """Skip a test for a missing part; fail where every part is promised to be there."""
-    if REQUIRED:
-        pytest.fail(f"{reason}, and DASKFER_REQUIRE is set")
-    pytest.skip(reason)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failure where every part is promised to be there."""
+    report = yield
+    # The data set is no part of the project: its absence is no failure anywhere.
+    if REQUIRED and report.skipped and item.get_closest_marker("real") is None:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and DASKFER_REQUIRE is set: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +53,6 @@ def faces_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fer2013_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real fer2013.csv, written afresh; tests that use it are marked real."""
     if not (REAL / "fer2013.npz").exists():
-        # Not a part of the project: its absence is no failure anywhere.
         pytest.skip("FER2013 is not beside the project")
     folder = tmp_path_factory.mktemp("fer2013")
     subprocess.run([sys.executable, str(REAL / "make_csv.py"), str(folder)], check=True)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -28,7 +28,9 @@ def daskfer(
 
 
 @contextmanager
-def started(*command: object, environment: dict[str, str] | None = None) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *command: object, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A process group of its own that is killed at the end, whatever happens."""
     process = subprocess.Popen(
         [str(part) for part in command],
@@ -41,10 +43,8 @@ def started(*command: object, environment: dict[str, str] | None = None) -> Iter
     try:
         yield process
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.communicate(timeout=30)
 
 
@@ -53,9 +53,17 @@ def scheduler_with_workers(count: int, folder: Path) -> Iterator[str]:
     """A Dask scheduler and workers as processes of their own; its address."""
     ready = folder / "scheduler.json"
     with started(
-        sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0",
-        "--no-dashboard", "--scheduler-file", ready,
-    ):  # fmt: skip
+        sys.executable,
+        "-m",
+        "distributed.cli.dask_scheduler",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        ready,
+    ):
         wait_until(ready.exists, "the scheduler's file")
         found = re.search(r"tcp://127\.0\.0\.1:\d+", ready.read_text())
         assert found is not None
@@ -71,9 +79,16 @@ def workers_of(address: str, count: int, folder: Path) -> Iterator[None]:
         return
     with (
         started(
-            sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1",
-            "--no-dashboard", "--local-directory", folder,
-        ),  # fmt: skip
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_worker",
+            address,
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--local-directory",
+            folder,
+        ),
         workers_of(address, count - 1, folder),
     ):
         yield

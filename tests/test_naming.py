@@ -56,7 +56,11 @@ def test_a_file_of_names(path: Path) -> None:
     path.write_text("0: happy\n2: Sad   # a comment\n1: null\n")
     names = name_clusters(NameByFile(file=str(path)), CLUSTER, EMOTION, 4)
     assert names.emotion.tolist() == [3, UNKNOWN, 4, UNKNOWN]
-    assert (names.how, names.looks, names.labels_used) == ("file", 2, ())
+    assert (names.how, names.looks) == ("file", 2)
+    # The purity beside the names reads labels; without labels nothing does.
+    assert [stage for stage, _ in names.labels_used] == ["name"]
+    unlabelled = np.full_like(EMOTION, UNKNOWN)
+    assert name_clusters(NameByFile(file=str(path)), CLUSTER, unlabelled, 4).labels_used == ()
 
 
 def test_a_runs_own_names_are_a_file_of_names(path: Path) -> None:

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daskfer.cli.run import DEFAULT_RECIPE
 from daskfer.errors import RecipeError
 from daskfer.recipe import (
-    DEFAULT_RECIPE,
     BalanceByClass,
     Hog,
     IncrementalPca,

@@ -89,16 +89,23 @@ def summary(metrics: dict[str, Any], folder: str) -> str:
         "",
         f"{'':<42}{'found':>8}{'chance':>9}",
     ]
+    silhouette, model_chance = cluster["silhouette"], model.get("chance_accuracy")
     figures = [
-        ("silhouette (chance: structureless data)", cluster["silhouette"], cluster["silhouette_null"]),
-        ("clusters matched to emotions one to one", cluster["hungarian_accuracy"],
-         cluster["hungarian_chance"]),
-        ("clusters named by their majority", cluster["majority_accuracy"], cluster["chance_accuracy"]),
+        ("silhouette (chance: structureless data)", silhouette, cluster["silhouette_null"]),
+        (
+            "clusters matched to emotions one to one",
+            cluster["hungarian_accuracy"],
+            cluster["hungarian_chance"],
+        ),
+        (
+            "clusters named by their majority",
+            cluster["majority_accuracy"],
+            cluster["chance_accuracy"],
+        ),
         ("mutual information (NMI)", cluster["nmi"], cluster["nmi_chance"]),
-        ("second model, accuracy on test rows", model.get("test_accuracy"),
-         model.get("chance_accuracy")),
+        ("second model, accuracy on test rows", model.get("test_accuracy"), model_chance),
         ("second model, balanced accuracy", model.get("test_balanced_accuracy"), 1 / 7),
-    ]  # fmt: skip
+    ]
     for name, value, chance in figures:
         if value is not None:
             lines.append(f"{name:<42}{value:>8.3f}" + ("" if chance is None else f"{chance:>9.3f}"))
@@ -106,7 +113,9 @@ def summary(metrics: dict[str, Any], folder: str) -> str:
     if metrics["verdict"]:
         lines.append(metrics["verdict"])
     elif cluster["nmi"] is None:
-        lines.append("The input has no emotion labels, so nothing here says how good the names are.")
+        lines.append(
+            "The input has no emotion labels, so nothing here says how good the names are."
+        )
     lines += [f"Note: {note}" for note in metrics["notes"]]
     lines.append(f"Results: {folder} (open report.html there)")
     return "\n".join(lines)

@@ -16,9 +16,15 @@ def demo(
         float, typer.Option(min=0.0, max=1.0, help="How much identity, pose, light and noise vary.")
     ] = 0.25,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the faces.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for the faces and the run.")] = Path("daskfer-demo"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Workers; by default one a core.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of a table.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the faces and the run.")] = Path(
+        "daskfer-demo"
+    ),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers; by default one a core.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print metrics.json instead of a table.")
+    ] = False,
 ) -> None:
     """Draw synthetic faces, find their seven expressions without labels, and check them.
 

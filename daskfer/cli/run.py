@@ -15,20 +15,22 @@ if TYPE_CHECKING:
     from daskfer.dask.connect import Where
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-RECIPE = "Shipped recipe or recipe file."
-DEFAULT_NAME = "hog"
+DEFAULT_RECIPE = "hog"
 
 
 def run(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="CSV files of faces, globs or fsspec URLs.")
+        list[str],
+        typer.Argument(metavar="INPUT...", help="CSV files of faces, globs or fsspec URLs."),
     ],
     recipe: Annotated[
         str, typer.Option(help="Shipped recipe (hog, seed) or a recipe file.")
-    ] = DEFAULT_NAME,
+    ] = DEFAULT_RECIPE,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="STAGE.KEY=VALUE", help="Change a key of the recipe; repeatable."),
+        typer.Option(
+            "--set", metavar="STAGE.KEY=VALUE", help="Change a key of the recipe; repeatable."
+        ),
     ] = None,
     out: Annotated[
         str | None, typer.Option(help="Run folder; by default one under runs/ named after the run.")
@@ -37,14 +39,17 @@ def run(
         str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="FILE", help="YAML file that says which Dask cluster to start.")
+        str | None,
+        typer.Option(metavar="FILE", help="YAML file that says which Dask cluster to start."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Workers to start; by default one a core.")
     ] = None,
     processes: Annotated[
         bool,
-        typer.Option("--processes/--threads", help="Local workers as processes, or as threads of this one."),
+        typer.Option(
+            "--processes/--threads", help="Local workers as processes, or as threads of this one."
+        ),
     ] = False,
     store: Annotated[
         str | None,
@@ -53,7 +58,9 @@ def run(
     csv_block: Annotated[
         int, typer.Option(min=1, metavar="MB", help="Megabytes of a CSV file that a task scans.")
     ] = 8,
-    as_json: Annotated[bool, typer.Option("--json", help="Print metrics.json instead of a table.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print metrics.json instead of a table.")
+    ] = False,
 ) -> None:
     """Cluster faces, name the clusters, train a classifier, and say how good all of it is.
 

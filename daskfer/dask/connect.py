@@ -130,8 +130,10 @@ def _cluster_of_file(path: str, workers: int | None) -> Any:
     except yaml.YAMLError as error:
         raise SchedulerError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or "cluster" not in content:
-        raise SchedulerError(f"{path}: expected a key cluster that names a class, such as "
-                             "dask.distributed.LocalCluster")
+        raise SchedulerError(
+            f"{path}: expected a key cluster that names a class, such as "
+            "dask.distributed.LocalCluster"
+        )
     unknown = sorted(set(content) - {"cluster", "arguments", "workers", "dask"})
     if unknown:
         raise SchedulerError(
@@ -142,7 +144,9 @@ def _cluster_of_file(path: str, workers: int | None) -> Any:
     try:
         kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise SchedulerError(f"{path}: cluster {content['cluster']} cannot be imported ({error})") from error
+        raise SchedulerError(
+            f"{path}: cluster {content['cluster']} cannot be imported ({error})"
+        ) from error
     arguments = dict(content.get("arguments") or {})
     if isinstance(kind, type) and issubclass(kind, LocalCluster):
         # Its worker processes have a log level of their own, beside Dask's configuration.
@@ -153,7 +157,9 @@ def _cluster_of_file(path: str, workers: int | None) -> Any:
         if wanted is not None:
             cluster.scale(int(wanted))
     except (TypeError, ValueError, OSError, RuntimeError) as error:
-        raise SchedulerError(f"{path}: the cluster does not start: {_first_cause(error)}") from error
+        raise SchedulerError(
+            f"{path}: the cluster does not start: {_first_cause(error)}"
+        ) from error
     return cluster
 
 

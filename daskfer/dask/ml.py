@@ -21,13 +21,19 @@ from daskfer.represent import Features
 def rows_array(
     source: Features | BlockFiles, pieces: list[np.ndarray], columns: int, stage: str
 ) -> da.Array:
-    """A dask array of float32 rows, with known chunks: one piece of positions a chunk."""
+    """A dask array of float64 rows, with known chunks: one piece of positions a chunk.
+
+    In float64, because power passes without a step of normalization multiply the ratio of the
+    leading directions, and float32 would lose the second one.
+    """
     load = dask.delayed(_load_rows, pure=False, traverse=False)
     chunks = [
         da.from_delayed(
-            load(source, piece, dask_key_name=(f"{stage}-load-{dask.base.tokenize(source, piece)}")),
+            load(
+                source, piece, dask_key_name=(f"{stage}-load-{dask.base.tokenize(source, piece)}")
+            ),
             (len(piece), columns),
-            np.float32,
+            np.float64,
         )
         for piece in pieces
     ]
@@ -35,7 +41,7 @@ def rows_array(
 
 
 def _load_rows(source: Features | BlockFiles, positions: np.ndarray) -> np.ndarray:
-    return source.rows(positions)
+    return source.rows(positions).astype(np.float64)
 
 
 def fit_incremental_pca(
@@ -103,7 +109,7 @@ def fit_kmeans(
     rows = rows_array(points, pieces, start.shape[1], "cluster").persist()
     model = KMeans(
         n_clusters=method.clusters,
-        init=start.astype(np.float32),
+        init=start,
         max_iter=method.max_iterations,
         tol=method.tolerance,
     ).fit(rows)

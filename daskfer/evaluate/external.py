@@ -40,7 +40,7 @@ class Agreement:
 
 
 def contingency(cluster: np.ndarray, emotion: np.ndarray, k: int) -> np.ndarray:
-    """Counts, int64 (k, 7), of faces by cluster and emotion; faces of unknown emotion are left out."""
+    """Counts, int64 (k, 7), of faces by cluster and emotion, but for those of unknown emotion."""
     known = emotion != UNKNOWN
     flat = cluster[known].astype(np.int64) * len(EMOTIONS) + emotion[known]
     return np.bincount(flat, minlength=k * len(EMOTIONS)).reshape(k, len(EMOTIONS))

@@ -68,7 +68,5 @@ def _reduced(
         model = TruncatedSVD(reduce.components, algorithm="arpack", random_state=seed)
     else:
         solver = "arpack" if few else "full"
-        model = PCA(
-            reduce.components, whiten=reduce.whiten, svd_solver=solver, random_state=seed
-        )
+        model = PCA(reduce.components, whiten=reduce.whiten, svd_solver=solver, random_state=seed)
     return model.fit_transform(fitted), model.transform(other)

@@ -179,7 +179,9 @@ def half_clustering(
     random = generator(seed, "stability", number)
     size = min(most, max(k, len(fit) // 2))
     half = np.sort(random.choice(fit, size, replace=False))
-    _, centers = kmeans_on_sample(points.rows(half), k, random_state(seed, "stability-kmeans", number))
+    _, centers = kmeans_on_sample(
+        points.rows(half), k, random_state(seed, "stability-kmeans", number)
+    )
     return assign(points.rows(fit), centers).cluster
 
 
@@ -194,7 +196,7 @@ def spread_of(positions: np.ndarray, points: BlockFiles, centers: np.ndarray) ->
 
 
 def mean_pairwise_ari(labelings: list[np.ndarray]) -> float:
-    """Mean adjusted Rand index of all pairs of labelings of the same rows; NaN for fewer than two."""
+    """Mean adjusted Rand index of all pairs of labelings of the same rows; NaN without a pair."""
     from itertools import combinations
 
     from sklearn.metrics import adjusted_rand_score

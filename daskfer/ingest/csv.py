@@ -114,7 +114,9 @@ def _header_columns(path: str, line: bytes) -> tuple[str, ...]:
     columns = tuple(field.strip() for field in fields)
     lower = [column.lower() for column in columns]
     if "pixels" not in lower:
-        found = ", ".join(column if len(column) <= 24 else column[:24] + "…" for column in columns[:12])
+        found = ", ".join(
+            column if len(column) <= 24 else column[:24] + "…" for column in columns[:12]
+        )
         raise InputError(
             f"{path} has no pixels column: expected a header such as emotion,pixels,Usage, "
             f"found {found or 'nothing'}"
@@ -178,7 +180,9 @@ def parse_block(layout: CsvLayout, block: CsvBlock, data: bytes) -> ParsedBlock:
             if code is None:
                 code = _EMOTION_CODES.get(text.lower())
             if code is None:
-                reasons[int(record)] = f"emotion {_shown(text)}: expected 0–6 or one of {', '.join(EMOTIONS)}"
+                reasons[int(record)] = (
+                    f"emotion {_shown(text)}: expected 0–6 or one of {', '.join(EMOTIONS)}"
+                )
                 continue
             emotion[record] = code
         if third >= 0:
@@ -193,7 +197,9 @@ def parse_block(layout: CsvLayout, block: CsvBlock, data: bytes) -> ParsedBlock:
         reasons[int(record)] = explain_row(
             data[start:end], list(layout.columns), layout.column("pixels"), wanted
         )
-    bad = [_bad_row(layout, block, data, places[record], reasons[record]) for record in sorted(reasons)]
+    bad = [
+        _bad_row(layout, block, data, places[record], reasons[record]) for record in sorted(reasons)
+    ]
     good[list(reasons)] = False
     kept_pixels = pixels if good.all() else pixels[good]
     return ParsedBlock(

@@ -117,11 +117,7 @@ def parse_records(buffer, columns, pixel_column, kept_columns, wanted, records):
             position += 1
             line += 1
             continue
-        if (
-            buffer[position] == _RETURN
-            and position + 1 < size
-            and buffer[position + 1] == _NEWLINE
-        ):
+        if buffer[position] == _RETURN and position + 1 < size and buffer[position + 1] == _NEWLINE:
             position += 2
             line += 1
             continue

@@ -76,7 +76,8 @@ def explain_pixels(values: list[str], wanted: int) -> str:
             return f"pixel {_short(value)} is negative"
         return f"pixel {_short(value)} is not a whole number"
     if len(values) != wanted:
-        return f"{'too few' if len(values) < wanted else 'too many'} pixels: {len(values)}, expected {wanted}"
+        amount = "too few" if len(values) < wanted else "too many"
+        return f"{amount} pixels: {len(values)}, expected {wanted}"
     return "unusual spacing or quotes in the row"
 
 

@@ -46,7 +46,9 @@ def hog(pixels: np.ndarray, side: int, scale: np.ndarray, method: Hog) -> np.nda
         ]
     )
     blocks = cells - method.block + 1
-    out = np.zeros((len(faces), blocks * blocks * method.block**2 * method.orientations), np.float32)
+    out = np.zeros(
+        (len(faces), blocks * blocks * method.block**2 * method.orientations), np.float32
+    )
     for mirrored in (False, True) if method.mirror else (False,):
         _add_hog(
             faces, mirrored, method.cell, cells, method.block, method.orientations,

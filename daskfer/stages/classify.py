@@ -39,14 +39,20 @@ def train(
     """Train the recipe's classifier on pseudo-labels and score it on held-out true labels."""
     recipe = context.recipe
     folder = context.store.stage(
-        "classify", clusters.key, array_fingerprint(names.emotion), asdict(recipe.classify), recipe.seed
+        "classify",
+        clusters.key,
+        array_fingerprint(names.emotion),
+        asdict(recipe.classify),
+        recipe.seed,
     )
     with context.watch.stage("classify", len(selection.fit)):
         points = reduced.points.rows(selection.fit)
         summary = folder.summary()
         if summary is None:
             pseudo = names.of(clusters.cluster[selection.fit])
-            found = classify.train(points, pseudo, recipe.classify, recipe.seed, context.methods.search)
+            found = classify.train(
+                points, pseudo, recipe.classify, recipe.seed, context.methods.search
+            )
             if found is not None:
                 storage.write_whole(folder.file("classifier.skops"), save_estimator(found.model))
             summary = folder.finish(_summary(found))
@@ -54,7 +60,9 @@ def train(
             context.watch.reused()
         if summary["description"] is None:
             return None
-        model = load_estimator(storage.read_bytes(folder.file("classifier.skops")), "classifier.skops")
+        model = load_estimator(
+            storage.read_bytes(folder.file("classifier.skops")), "classifier.skops"
+        )
         agreement = summary["pseudo_label_accuracy"]
         classifier = Classifier(
             model, summary["description"], float("nan") if agreement is None else agreement

@@ -72,7 +72,7 @@ def _fit(context: Context, reduced: Reduced, selection: Selection, path: str) ->
         cluster=number_of[first.cluster],
         confidence=first.confidence,
         nearest=first.nearest,
-        iterations=np.int64(found.iterations),
+        iterations=np.array(found.iterations),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from daskfer.balance import Selection
 from daskfer.blocks import cut
 from daskfer.classify import chance_accuracy
+from daskfer.errors import RecipeError
 from daskfer.evaluate import external, folds, internal
 from daskfer.evaluate.external import Agreement, agreement
 from daskfer.faces import FaceTable
@@ -79,12 +80,15 @@ def _internal(
     nulls = [
         engine.map(
             "null", internal.null_silhouette, covariance,
-            shared=(k, min(len(fit), recipe.evaluate.null_rows), seed, number),
+            shared=(k, max(k, min(len(fit), recipe.evaluate.null_rows)), seed, number),
         )[0]
         for number in range(recipe.evaluate.null_draws)
     ]  # fmt: skip
     spreads = engine.map(
-        "evaluate", internal.spread_of, cut(fit, recipe.block_rows), shared=(points, clusters.centers)
+        "evaluate",
+        internal.spread_of,
+        cut(fit, recipe.block_rows),
+        shared=(points, clusters.centers),
     )
     silhouette, scored_rows = internal.silhouette_on(
         engine, points, fit, labels, k, recipe.block_rows, seed
@@ -109,6 +113,12 @@ def _start_folds(context: Context, selection: Selection, features: Features) -> 
     count = recipe.evaluate.folds
     if count == 0:
         return []
+    least = recipe.cluster.clusters * 2
+    if len(selection.fit) // count < least:
+        raise RecipeError(
+            f"evaluate.folds={count}: {len(selection.fit):,} fitted rows make folds of fewer than "
+            f"{least} rows; expected at most {max(len(selection.fit) // least, 0)} folds"
+        )
     held_out = folds.fold_rows(len(selection.fit), count, recipe.seed)
     return context.engine.map(
         "folds",
@@ -179,7 +189,9 @@ def figures(
         "naming": {"how": names.how, "looks": names.looks},
         "labels_used": [{"stage": stage, "why": why} for stage, why in used],
         "notes": list(selection.notes),
-        "verdict": None if found.agreement is None else external.verdict(found.agreement, found.internal["k"]),
+        "verdict": None
+        if found.agreement is None
+        else external.verdict(found.agreement, found.internal["k"]),
     }
 
 

@@ -76,7 +76,9 @@ def _read(context: Context, sources: list[Source], folder: StageFolder, range_by
     numbered: list[tuple[int, CsvLayout, CsvBlock]] = []
     for number, layout in enumerate(layouts):
         first_row = sum(block.records for _, _, block in numbered)
-        blocks = find_blocks(context.engine, layout, first_row, context.recipe.block_rows, range_bytes)
+        blocks = find_blocks(
+            context.engine, layout, first_row, context.recipe.block_rows, range_bytes
+        )
         numbered += [(number, layout, block) for block in blocks]
     owners = [number for number, _, _ in numbered]
     records = [block.records for _, _, block in numbered]

@@ -15,9 +15,25 @@ from processes import daskfer
 from daskfer import __version__
 
 HEAVY = {
-    "bokeh", "dask", "dask_ml", "distributed", "fsspec", "jinja2", "joblib", "numba", "numpy",
-    "pandas", "PIL", "pyarrow", "scipy", "skimage", "sklearn", "skops", "threadpoolctl", "yaml",
-}  # fmt: skip
+    "bokeh",
+    "dask",
+    "dask_ml",
+    "distributed",
+    "fsspec",
+    "jinja2",
+    "joblib",
+    "numba",
+    "numpy",
+    "pandas",
+    "PIL",
+    "pyarrow",
+    "scipy",
+    "skimage",
+    "sklearn",
+    "skops",
+    "threadpoolctl",
+    "yaml",
+}
 
 
 def test_help_lists_the_commands(clean_environment):
@@ -34,9 +50,15 @@ def test_version(clean_environment):
 
 @pytest.mark.parametrize("module", ["daskfer", "daskfer.cli"])
 def test_bare_import_pulls_in_nothing_heavy(module, clean_environment):
-    code = f"import {module}, sys; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    code = (
+        f"import {module}, sys; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=clean_environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=clean_environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = set(done.stdout.split())
     assert "daskfer" in loaded
@@ -79,7 +101,9 @@ def test_file_without_pixels(tmp_path, clean_environment):
 
 
 def test_folder_as_input(tmp_path, clean_environment):
-    assert_one_line(daskfer("run", tmp_path, environment=clean_environment, cwd=tmp_path), "is a folder")
+    assert_one_line(
+        daskfer("run", tmp_path, environment=clean_environment, cwd=tmp_path), "is a folder"
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,7 +141,12 @@ def test_unreachable_scheduler(small_csv, tmp_path, clean_environment):
 
 def test_address_that_is_none(small_csv, tmp_path, clean_environment):
     done = daskfer(
-        "run", small_csv, "--scheduler", "carrier-pigeon://x", environment=clean_environment, cwd=tmp_path
+        "run",
+        small_csv,
+        "--scheduler",
+        "carrier-pigeon://x",
+        environment=clean_environment,
+        cwd=tmp_path,
     )
     assert_one_line(done, "carrier-pigeon://x")
 
@@ -142,11 +171,19 @@ def test_wrong_cluster_file(text, part, small_csv, tmp_path, clean_environment):
 def test_folder_of_another_recipe(faces_csv, tmp_path, clean_environment):
     out = tmp_path / "run"
     first = daskfer(
-        "run", faces_csv, "--out", out, "--set", "classify.model=none", environment=clean_environment
+        "run",
+        faces_csv,
+        "--out",
+        out,
+        "--set",
+        "classify.model=none",
+        environment=clean_environment,
     )
     assert first.returncode == 0, first.stderr
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    done = daskfer("run", faces_csv, "--out", out, "--set", "cluster.clusters=9", environment=clean_environment)
+    done = daskfer(
+        "run", faces_csv, "--out", out, "--set", "cluster.clusters=9", environment=clean_environment
+    )
     assert_one_line(done, str(out), "another recipe", "cluster.clusters=7 there, 9 here", "--out")
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
@@ -170,9 +207,18 @@ def test_too_many_bad_rows(tmp_path, clean_environment):
 
 def test_more_clusters_than_rows(small_csv, tmp_path, clean_environment):
     done = daskfer(
-        "run", small_csv, "--out", tmp_path / "run", "--recipe", "seed", "--set", "split.method=none",
-        "--set", "reduce.components=1", environment=clean_environment,
-    )  # fmt: skip
+        "run",
+        small_csv,
+        "--out",
+        tmp_path / "run",
+        "--recipe",
+        "seed",
+        "--set",
+        "split.method=none",
+        "--set",
+        "reduce.components=1",
+        environment=clean_environment,
+    )
     assert_one_line(done, "cluster.clusters=7", "2 rows")
 
 
@@ -197,9 +243,16 @@ def test_demo_finds_less_as_it_gets_harder(tmp_path, clean_environment):
     found = []
     for difficulty in (0.25, 0.8, 1.0):
         done = daskfer(
-            "demo", "--rows", 1500, "--difficulty", difficulty, "--out", tmp_path / "demo", "--json",
+            "demo",
+            "--rows",
+            1500,
+            "--difficulty",
+            difficulty,
+            "--out",
+            tmp_path / "demo",
+            "--json",
             environment=clean_environment,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         found.append(json.loads(done.stdout)["cluster"]["hungarian_accuracy"])
     assert found[0] > found[1] + 0.1
@@ -211,13 +264,24 @@ def test_names_of_a_file(faces_csv, tmp_path, clean_environment):
     names = tmp_path / "names.yaml"
     names.write_text("0: happy\n1: sad\n2: happy\n")
     done = daskfer(
-        "run", faces_csv, "--out", tmp_path / "run", "--set", "name.how=file", "--set",
-        f"name.file={names}", "--set", "classify.model=logistic", "--json", environment=clean_environment,
-    )  # fmt: skip
+        "run",
+        faces_csv,
+        "--out",
+        tmp_path / "run",
+        "--set",
+        "name.how=file",
+        "--set",
+        f"name.file={names}",
+        "--set",
+        "classify.model=logistic",
+        "--json",
+        environment=clean_environment,
+    )
     assert done.returncode == 0, done.stderr
     metrics = json.loads(done.stdout)
     assert metrics["naming"] == {"how": "file", "looks": 3}
-    assert [use["stage"] for use in metrics["labels_used"]] == ["evaluate"]
+    assert [use["stage"] for use in metrics["labels_used"]] == ["name", "evaluate"]
+    assert "come from the file" in metrics["labels_used"][0]["why"]
 
 
 def test_unlabelled_faces_are_clustered(tmp_path, faces_csv, clean_environment):
@@ -227,7 +291,13 @@ def test_unlabelled_faces_are_clustered(tmp_path, faces_csv, clean_environment):
     failed = daskfer("run", path, "--out", tmp_path / "run", environment=clean_environment)
     assert_one_line(failed, "name.how=dominant needs an emotion column", "name.how=none")
     done = daskfer(
-        "run", path, "--out", tmp_path / "other", "--set", "name.how=none", environment=clean_environment
+        "run",
+        path,
+        "--out",
+        tmp_path / "other",
+        "--set",
+        "name.how=none",
+        environment=clean_environment,
     )
     assert done.returncode == 0, done.stderr
     assert "no emotion labels" in done.stdout

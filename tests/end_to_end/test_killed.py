@@ -21,7 +21,9 @@ def command(csv, out, *more):
 
 def finished_stages(store: Path) -> dict[str, int]:
     """When each finished stage was marked as such."""
-    return {path.parent.parent.name: path.stat().st_mtime_ns for path in store.glob("*/*/stage.json")}
+    return {
+        path.parent.parent.name: path.stat().st_mtime_ns for path in store.glob("*/*/stage.json")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,7 @@ def undisturbed(faces_csv, tmp_path_factory):
 def assert_same(run: Path, other: Path) -> None:
     assert pq.read_table(run / "labels.parquet") == pq.read_table(other / "labels.parquet")
     assert (run / "names.yaml").read_text() == (other / "names.yaml").read_text()
-    figures, others = (
-        json.loads((folder / "metrics.json").read_text()) for folder in (run, other)
-    )
+    figures, others = (json.loads((folder / "metrics.json").read_text()) for folder in (run, other))
     for key in ("rows", "cluster", "classifier", "labels_used"):
         assert figures[key] == others[key], key
 
@@ -49,7 +49,10 @@ def assert_same(run: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "workers"),
     [
-        *((stage, "--threads") for stage in ("ingest", "represent", "reduce", "cluster", "classify")),
+        *(
+            (stage, "--threads")
+            for stage in ("ingest", "represent", "reduce", "cluster", "classify")
+        ),
         ("ingest", "--processes"),
         ("cluster", "--processes"),
     ],
@@ -64,7 +67,9 @@ def test_killed_after_a_stage(stage, workers, faces_csv, undisturbed, tmp_path, 
         wait_until(lambda: not any(map(is_alive, orphans)), "the end of the killed run's workers")
     assert not (out / "metrics.json").exists()
     before = finished_stages(store)
-    again = daskfer("run", faces_csv, "--out", out, *CHANGES, workers, environment=clean_environment)
+    again = daskfer(
+        "run", faces_csv, "--out", out, *CHANGES, workers, environment=clean_environment
+    )
     assert again.returncode == 0, again.stderr
     after = finished_stages(store)
     assert {name: after[name] for name in before} == before, "a finished stage was computed again"
@@ -74,7 +79,9 @@ def test_killed_after_a_stage(stage, workers, faces_csv, undisturbed, tmp_path, 
 
 
 @pytest.mark.slow
-def test_killed_within_a_stage_keeps_its_blocks(faces_csv, undisturbed, tmp_path, clean_environment):
+def test_killed_within_a_stage_keeps_its_blocks(
+    faces_csv, undisturbed, tmp_path, clean_environment
+):
     store, out = tmp_path / "store", tmp_path / "run"
     with started(*command(faces_csv, out), environment=clean_environment) as process:
         wait_until(lambda: list(store.glob("ingest/*/*.rows.npz")), "the first block")

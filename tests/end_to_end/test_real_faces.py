@@ -33,23 +33,43 @@ def test_seed_gives_the_published_figures(fer2013_csv, tmp_path, clean_environme
     # The same labels elsewhere, from nothing.
     other = {**clean_environment, "DASKFER_STORE": str(tmp_path / "other-store")}
     run(
-        fer2013_csv, tmp_path / "again", other, "--recipe", "seed", "--processes", "--workers", "4",
-        "--csv-block", "1",
-    )  # fmt: skip
+        fer2013_csv,
+        tmp_path / "again",
+        other,
+        "--recipe",
+        "seed",
+        "--processes",
+        "--workers",
+        "4",
+        "--csv-block",
+        "1",
+    )
     assert pq.read_table(tmp_path / "again" / "labels.parquet") == pq.read_table(
         tmp_path / "seed" / "labels.parquet"
     )
 
     quick = ("--set", "classify.model=none", "--set", "evaluate.folds=0")
     _, svd = run(
-        fer2013_csv, tmp_path / "svd", clean_environment, "--recipe", "seed", "--set", "reduce.method=svd",
+        fer2013_csv,
+        tmp_path / "svd",
+        clean_environment,
+        "--recipe",
+        "seed",
+        "--set",
+        "reduce.method=svd",
         *quick,
-    )  # fmt: skip
+    )
     assert svd["cluster"]["silhouette"] == pytest.approx(0.331, abs=0.001)
     _, larger = run(
-        fer2013_csv, tmp_path / "4000", clean_environment, "--recipe", "seed", "--set",
-        "balance.per_class=4000", *quick,
-    )  # fmt: skip
+        fer2013_csv,
+        tmp_path / "4000",
+        clean_environment,
+        "--recipe",
+        "seed",
+        "--set",
+        "balance.per_class=4000",
+        *quick,
+    )
     assert larger["cluster"]["silhouette"] == pytest.approx(0.333, abs=0.001)
     assert larger["rows"]["fitted"] + larger["rows"]["test"] == 24_547
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from processes import scheduler_with_workers
 
 from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
@@ -16,16 +17,18 @@ from daskfer.pipeline import run
 from daskfer.recipe import load_recipe
 from daskfer.run_folder import labels_parquet
 from daskfer.store import Store
-from processes import scheduler_with_workers
 
 RECIPES = {
     "seed": ["balance.per_class=120", "block_rows=300", "evaluate.folds=2", "classify.model=none"],
     "svd": [
-        "balance.per_class=120", "block_rows=300", "reduce.method=svd", "evaluate.folds=0",
+        "balance.per_class=120",
+        "block_rows=300",
+        "reduce.method=svd",
+        "evaluate.folds=0",
         "classify.model=none",
-    ],  # fmt: skip
+    ],
     "hog": ["block_rows=256", "classify.model=logistic"],
-}  # fmt: skip
+}
 
 PLACES = {
     "1 thread": (Where(workers=1), 8),
@@ -110,6 +113,10 @@ def test_another_seed_gives_other_labels(faces_csv, reference, tmp_path):
     recipe = load_recipe("seed", [*RECIPES["seed"], "seed=7"])
     with connected(Where(workers=2)) as client:
         result = run(
-            recipe, find_sources([str(faces_csv)]), Store(str(tmp_path)), DaskEngine(client), Silent()
+            recipe,
+            find_sources([str(faces_csv)]),
+            Store(str(tmp_path)),
+            DaskEngine(client),
+            Silent(),
         )
     assert not np.array_equal(result.clusters.centers, reference["seed"][1].clusters.centers)

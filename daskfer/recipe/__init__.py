@@ -1,0 +1,70 @@
+"""Recipes: what is computed, never where.
+
+A recipe is a YAML file with one section a stage. Each section names a method, and each method
+has keys of its own, a frozen dataclass in `sections`. The same recipe and seed give the same
+labels on any number of workers.
+"""
+
+from __future__ import annotations
+
+from daskfer.recipe.reading import load_recipe, recipe_from_dict, shipped_recipes
+from daskfer.recipe.sections import (
+    Balance,
+    BalanceByClass,
+    Classify,
+    Cluster,
+    Evaluate,
+    Hog,
+    IncrementalPca,
+    Ingest,
+    KMeansClusters,
+    Name,
+    NameByDominant,
+    NameByFile,
+    NoBalance,
+    NoNames,
+    NoReduction,
+    Normalize,
+    NoSplit,
+    Pca,
+    Pixels,
+    RandomSplit,
+    Recipe,
+    Reduce,
+    Represent,
+    Split,
+    Svd,
+    UsageSplit,
+)
+
+__all__ = [
+    "Balance",
+    "BalanceByClass",
+    "Classify",
+    "Cluster",
+    "Evaluate",
+    "Hog",
+    "IncrementalPca",
+    "Ingest",
+    "KMeansClusters",
+    "Name",
+    "NameByDominant",
+    "NameByFile",
+    "NoBalance",
+    "NoNames",
+    "NoReduction",
+    "NoSplit",
+    "Normalize",
+    "Pca",
+    "Pixels",
+    "RandomSplit",
+    "Recipe",
+    "Reduce",
+    "Represent",
+    "Split",
+    "Svd",
+    "UsageSplit",
+    "load_recipe",
+    "recipe_from_dict",
+    "shipped_recipes",
+]

@@ -1,0 +1,291 @@
+"""The sections of a recipe: for each stage its methods, and for each method its keys."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import yaml
+
+from daskfer.errors import RecipeError
+
+
+def check(condition: bool, message: str) -> None:
+    """Raise a `RecipeError` with this message unless the condition holds."""
+    if not condition:
+        raise RecipeError(message)
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """How faces are read: share of bad rows that is tolerated, and what duplicates may do."""
+
+    max_bad: float = 0.01
+    duplicates: Literal["keep", "drop-from-fit", "keep-one"] = "drop-from-fit"
+
+    def __post_init__(self) -> None:
+        check(0 <= self.max_bad <= 1, f"ingest.max_bad={self.max_bad}: expected 0 to 1")
+
+
+@dataclass(frozen=True)
+class UsageSplit:
+    """Training rows are fitted, PublicTest rows validate, PrivateTest rows test."""
+
+    method: Literal["usage"] = "usage"
+    test: float = 0.1
+
+    def __post_init__(self) -> None:
+        check(0 < self.test < 1, f"split.test={self.test}: expected a share between 0 and 1")
+
+
+@dataclass(frozen=True)
+class RandomSplit:
+    """A share of the balanced rows, drawn by seed, is held out for the test."""
+
+    method: Literal["random"] = "random"
+    test: float = 0.1
+
+    def __post_init__(self) -> None:
+        check(0 < self.test < 1, f"split.test={self.test}: expected a share between 0 and 1")
+
+
+@dataclass(frozen=True)
+class NoSplit:
+    """All rows are fitted and none are held out."""
+
+    method: Literal["none"] = "none"
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """Grey values of each face brought to a common range (see `daskfer.normalize`)."""
+
+    method: Literal["minmax", "zscore", "unit"] = "minmax"
+
+
+@dataclass(frozen=True)
+class NoBalance:
+    """All rows are kept."""
+
+    method: Literal["none"] = "none"
+
+
+@dataclass(frozen=True)
+class BalanceByClass:
+    """The same number of rows of each class: the first in file order, or drawn by seed."""
+
+    method: Literal["first", "random"] = "first"
+    per_class: int | Literal["min"] = "min"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.per_class, int):
+            check(self.per_class >= 1, f"balance.per_class={self.per_class}: expected 1 or more")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The normalized grey values themselves."""
+
+    method: Literal["pixels"] = "pixels"
+
+
+@dataclass(frozen=True)
+class Hog:
+    """Histograms of oriented gradients (see `daskfer.represent.hog`)."""
+
+    method: Literal["hog"] = "hog"
+    cell: int = 8
+    orientations: int = 8
+    block: int = 2
+    margin: int = 4
+    mirror: bool = True
+
+    def __post_init__(self) -> None:
+        for key, least in {"cell": 2, "orientations": 2, "block": 1, "margin": 0}.items():
+            value = getattr(self, key)
+            check(value >= least, f"represent.{key}={value}: expected {least} or more")
+
+
+@dataclass(frozen=True)
+class IncrementalPca:
+    """dask-ml's IncrementalPCA; `iterated_power` power passes make its subspace exact."""
+
+    method: Literal["incremental-pca"] = "incremental-pca"
+    components: int = 2
+    whiten: bool = False
+    iterated_power: int = 4
+    batch_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        _at_least_one("reduce", self.components)
+        check(
+            self.iterated_power >= 0,
+            f"reduce.iterated_power={self.iterated_power}: expected 0 or more",
+        )
+        check(
+            self.batch_rows is None or self.batch_rows >= self.components,
+            f"reduce.batch_rows={self.batch_rows}: expected at least as many as components",
+        )
+
+
+@dataclass(frozen=True)
+class Pca:
+    """Exact principal components from second moments summed over blocks."""
+
+    method: Literal["pca"] = "pca"
+    components: int = 20
+    whiten: bool = True
+
+    def __post_init__(self) -> None:
+        _at_least_one("reduce", self.components)
+
+
+@dataclass(frozen=True)
+class Svd:
+    """dask-ml's TruncatedSVD: principal axes of the rows without centring them."""
+
+    method: Literal["svd"] = "svd"
+    components: int = 2
+    iterated_power: int = 4
+
+    def __post_init__(self) -> None:
+        _at_least_one("reduce", self.components)
+        check(
+            self.iterated_power >= 0,
+            f"reduce.iterated_power={self.iterated_power}: expected 0 or more",
+        )
+
+
+@dataclass(frozen=True)
+class NoReduction:
+    """The representation is clustered as it is."""
+
+    method: Literal["none"] = "none"
+
+
+@dataclass(frozen=True)
+class KMeansClusters:
+    """KMeans, by daskfer's own blocks or by dask-ml, from the best of several restarts."""
+
+    method: Literal["kmeans", "dask-ml-kmeans"] = "kmeans"
+    clusters: int = 7
+    restarts: int = 10
+    sample_rows: int = 32_768
+    max_iterations: int = 300
+    tolerance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        check(self.clusters >= 2, f"cluster.clusters={self.clusters}: expected 2 or more")
+        check(self.restarts >= 1, f"cluster.restarts={self.restarts}: expected 1 or more")
+        check(
+            self.sample_rows >= self.clusters,
+            f"cluster.sample_rows={self.sample_rows}: expected at least as many as clusters",
+        )
+        check(
+            self.max_iterations >= 1,
+            f"cluster.max_iterations={self.max_iterations}: expected 1 or more",
+        )
+        check(self.tolerance >= 0, f"cluster.tolerance={self.tolerance}: expected 0 or more")
+
+
+@dataclass(frozen=True)
+class NameByDominant:
+    """Each cluster gets the most frequent true emotion of its fitted faces."""
+
+    how: Literal["dominant"] = "dominant"
+
+
+@dataclass(frozen=True)
+class NameByFile:
+    """Each cluster gets the emotion that a file (cluster → emotion) states."""
+
+    how: Literal["file"] = "file"
+    file: str = ""
+
+    def __post_init__(self) -> None:
+        check(
+            bool(self.file),
+            "name.how=file needs the file too: --set name.file=names.yaml (cluster: emotion)",
+        )
+
+
+@dataclass(frozen=True)
+class NoNames:
+    """Clusters keep their numbers."""
+
+    how: Literal["none"] = "none"
+
+
+@dataclass(frozen=True)
+class Classify:
+    """The second model, trained on pseudo-labels; `auto` compares several."""
+
+    model: Literal["auto", "logistic", "nystroem", "svm", "boosting", "mlp", "none"] = "auto"
+    folds: int = 3
+    search_rows: int = 8_192
+
+    def __post_init__(self) -> None:
+        check(self.folds >= 2, f"classify.folds={self.folds}: expected 2 or more")
+        check(self.search_rows >= 50, f"classify.search_rows={self.search_rows}: expected >= 50")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Cross-validation folds of the silhouette, and draws for its null and the stability."""
+
+    folds: int = 0
+    null_draws: int = 3
+    null_rows: int = 4_096
+    stability_draws: int = 5
+
+    def __post_init__(self) -> None:
+        check(
+            self.folds == 0 or self.folds >= 2,
+            f"evaluate.folds={self.folds}: expected 0 (none) or 2 and more",
+        )
+        for key in ("null_draws", "null_rows", "stability_draws"):
+            value = getattr(self, key)
+            check(value >= 1, f"evaluate.{key}={value}: expected 1 or more")
+
+
+Split = UsageSplit | RandomSplit | NoSplit
+Balance = NoBalance | BalanceByClass
+Represent = Pixels | Hog
+Reduce = IncrementalPca | Pca | Svd | NoReduction
+Cluster = KMeansClusters
+Name = NameByDominant | NameByFile | NoNames
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as resolved: every stage with every key."""
+
+    seed: int = 42
+    block_rows: int = 2048
+    ingest: Ingest = field(default_factory=Ingest)
+    split: Split = field(default_factory=UsageSplit)
+    normalize: Normalize = field(default_factory=Normalize)
+    balance: Balance = field(default_factory=NoBalance)
+    represent: Represent = field(default_factory=Hog)
+    reduce: Reduce = field(default_factory=Pca)
+    cluster: Cluster = field(default_factory=KMeansClusters)
+    name: Name = field(default_factory=NameByDominant)
+    classify: Classify = field(default_factory=Classify)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+
+    def __post_init__(self) -> None:
+        check(0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 4294967295")
+        check(self.block_rows >= 64, f"block_rows={self.block_rows}: expected 64 or more")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as plain values, in the order of the stages."""
+        return dataclasses.asdict(self)
+
+    def as_yaml(self) -> str:
+        """The recipe as the text of a YAML file."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False)
+
+
+def _at_least_one(stage: str, components: int) -> None:
+    check(components >= 1, f"{stage}.components={components}: expected 1 or more")
