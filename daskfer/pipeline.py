@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +56,24 @@ class Result:
     trained: Trained | None
     evaluation: Evaluation
     figures: dict[str, Any]
+
+
+LATER = ("sklearn.model_selection", "sklearn.cluster", "dask_ml.decomposition", "skops.io")
+"""Modules that later stages import, and that take seconds to import."""
+
+
+def import_ahead() -> None:
+    """Import in the background what later stages need, while workers start and read.
+
+    Reading leaves the interpreter free (its loops are compiled), so this costs a run nothing that
+    it would not pay later, one import after the other.
+    """
+    threading.Thread(target=_import_later, name="import-ahead", daemon=True).start()
+
+
+def _import_later() -> None:
+    for module in LATER:
+        importlib.import_module(module)
 
 
 def run(

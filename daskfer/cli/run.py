@@ -129,11 +129,14 @@ def run_job(
     if metrics is not None:
         progress.say(f"{path} is finished; nothing to compute")
         return metrics, path
-    with _waiting("starting workers", progress):
-        from daskfer.dask.connect import connected, dashboard_link, peak_memory
-        from daskfer.dask.engine import DaskEngine
-        from daskfer.pipeline import run as run_pipeline
-        from daskfer.versions import versions
+    progress.say("starting workers")
+    from daskfer.dask.connect import connected, dashboard_link, peak_memory
+    from daskfer.dask.engine import DaskEngine
+    from daskfer.pipeline import import_ahead
+    from daskfer.pipeline import run as run_pipeline
+    from daskfer.versions import versions
+
+    import_ahead()
     with connected(where()) as client:
         progress.say(f"dashboard: {dashboard_link(client)}")
         engine = DaskEngine(client, progress.advance)
@@ -150,13 +153,6 @@ def run_job(
         with progress.stage("report", len(result.faces.table)):
             folder.write(result, metrics)
     return metrics, path
-
-
-def _waiting(text: str, progress: Any) -> Any:
-    from contextlib import nullcontext
-
-    progress.say(text)
-    return nullcontext()
 
 
 def show(metrics: dict[str, Any], folder: str, as_json: bool) -> None:
