@@ -1,0 +1,56 @@
+"""The scripts run, on small synthetic faces."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+def script(name, *arguments, environment):
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / name), *map(str, arguments)],
+        env=environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def few_faces(tmp_path, clean_environment):
+    path = tmp_path / "faces.csv"
+    done = script("make_faces.py", path, "--rows", 900, environment=clean_environment)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.mark.slow
+def test_bench(few_faces, clean_environment):
+    done = script(
+        "bench.py", few_faces, "--recipe", "hog", "--repeat", 1, "--set", "classify.model=none",
+        environment=clean_environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for part in ("from the CSV", "from the store", "peak memory", "cluster"):
+        assert part in done.stdout
+
+
+@pytest.mark.slow
+def test_incremental_pca(few_faces, clean_environment):
+    done = script("incremental_pca.py", few_faces, environment=clean_environment)
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    assert "iterated_power=8" in last
+    assert float(last.split()[-2]) > 0.999999
+
+
+@pytest.mark.slow
+def test_same_labels(few_faces, clean_environment):
+    done = script(
+        "same_labels.py", few_faces, "--recipe", "hog", "--workers", 2, "--megabytes", 1,
+        environment=clean_environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip().endswith("all the same")
