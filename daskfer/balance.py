@@ -53,7 +53,10 @@ def select(table: FaceTable, recipe: Recipe) -> Selection:
         test = everything[table.usage == PRIVATE_TEST]
         if unknown := int((table.usage == UNKNOWN).sum()):
             notes.append(f"{unknown:,} rows have no Usage: they are neither fitted nor tested")
-        kept, used = balance(table, candidates, recipe)
+        # Before balancing, so that what is dropped is made up for by other rows of its class.
+        held_out = np.concatenate([validation, test])
+        candidates = drop_duplicates(table, candidates, held_out, recipe.ingest.duplicates)
+        fit, used = balance(table, candidates, recipe)
     else:
         if isinstance(split, UsageSplit):
             split = RandomSplit(test=split.test)
@@ -61,10 +64,11 @@ def select(table: FaceTable, recipe: Recipe) -> Selection:
         kept, used = balance(table, everything, recipe)
         if not isinstance(split, NoSplit):
             kept, test = split_randomly(kept, split.test, recipe.seed)
-    fit = drop_duplicates(table, kept, np.concatenate([validation, test]), recipe.ingest.duplicates)
+        fit = drop_duplicates(table, kept, test, recipe.ingest.duplicates)
     if len(fit) == 0:
         raise InputError(
-            "no rows are left to fit: expected Training rows, or --set split.method=random"
+            "no rows are left to fit: expected Training rows that are no copies of held-out ones "
+            "(--set split.method=random draws others, --set ingest.duplicates=keep keeps copies)"
         )
     return Selection(fit, validation, test, tuple(used), tuple(notes))
 
@@ -84,9 +88,8 @@ def balance(
             "use --set balance.method=none"
         )
     members = {int(code): candidates[emotion == code] for code in classes}
-    per_class = method.per_class
-    if not isinstance(per_class, int):
-        per_class = min(len(positions) for positions in members.values())
+    smallest = min(len(positions) for positions in members.values())
+    per_class = method.per_class if isinstance(method.per_class, int) else smallest
     kept = []
     for code, positions in members.items():
         if method.method == "random":
@@ -94,6 +97,13 @@ def balance(
             positions = positions[drawn]
         kept.append(positions[:per_class])
     why = f"{method.method} {per_class} rows of each of {len(classes)} classes"
+    if any(len(positions) < per_class for positions in kept):
+        counts = ", ".join(
+            f"{EMOTIONS[code]} {len(positions)}"
+            for code, positions in zip(members, kept, strict=True)
+            if len(positions) < per_class
+        )
+        why += f" (fewer of {counts})"
     return np.sort(np.concatenate(kept)), [("balance", why)]
 
 
@@ -126,8 +136,3 @@ def drop_duplicates(
         _, once = np.unique(first[fit], return_index=True)
         fit = fit[np.sort(once)]
     return fit
-
-
-def class_counts(emotion: np.ndarray) -> dict[str, int]:
-    """Number of rows of each emotion, by name."""
-    return {name: int((emotion == code).sum()) for code, name in enumerate(EMOTIONS)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,9 @@ from daskfer.recipe import Classify
 
 Search = Callable[[Any, np.ndarray, np.ndarray], Any]
 """Fits one of scikit-learn's searches on features and labels, wherever it likes."""
+
+LEAST_OF_A_NAME = 30
+"""Rows of each name, where it has them, that the search sees however rare the name is."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,14 @@ def train(
         model = DummyClassifier(strategy="most_frequent").fit(points, pseudo)
         name = EMOTIONS[int(pseudo[0])]
         return Classifier(model, f"constant: every cluster is named {name}", float("nan"))
-    sample = _sample(len(points), method.search_rows, seed)
+    sample = _sample(pseudo, method.search_rows, seed)
     rarest = int(np.unique(pseudo[sample], return_counts=True)[1].min())
-    if rarest < method.folds:
-        sample = np.arange(len(points))
-        rarest = int(np.unique(pseudo, return_counts=True)[1].min())
     best, score = None, float("nan")
     if rarest >= method.folds:
         best, score = _choose(points[sample], pseudo[sample], method, seed, search)
     else:
         best, _ = _candidates(method, len(points), seed)
-    with _quiet():
-        best.fit(points, pseudo)
+    best.fit(points, pseudo)
     return Classifier(best, describe(best), score)
 
 
@@ -117,8 +115,7 @@ def _choose(
     folds = StratifiedKFold(method.folds, shuffle=True, random_state=seed)
     pipeline, grids = _candidates(method, len(points), seed)
     grid_search = GridSearchCV(pipeline, grids, cv=folds, refit=False, error_score="raise")
-    with _quiet():
-        found = search(grid_search, points, pseudo)
+    found = search(grid_search, points, pseudo)
     return clone(pipeline).set_params(**found.best_params_), float(found.best_score_)
 
 
@@ -159,21 +156,13 @@ def _candidates(method: Classify, rows: int, seed: int) -> tuple[Any, list[dict[
     return pipeline, [known[name] for name in chosen]
 
 
-def _sample(rows: int, most: int, seed: int) -> np.ndarray:
-    if rows <= most:
-        return np.arange(rows)
-    return np.sort(generator(seed, "classify-search").choice(rows, most, replace=False))
-
-
-class _quiet(warnings.catch_warnings):  # noqa: N801 - a context manager, used like a function
-    """Silence scikit-learn's word that an optimizer stopped at its limit: the score tells."""
-
-    def __enter__(self) -> Any:
-        from sklearn.exceptions import ConvergenceWarning
-
-        entered = super().__enter__()
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return entered
+def _sample(pseudo: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most about so many rows drawn by seed, with no name left out that has few."""
+    if len(pseudo) <= most:
+        return np.arange(len(pseudo))
+    drawn = generator(seed, "classify-search").permutation(len(pseudo))
+    few = [drawn[pseudo[drawn] == name][:LEAST_OF_A_NAME] for name in np.unique(pseudo)]
+    return np.unique(np.concatenate([drawn[:most], *few]))
 
 
 @dataclass(frozen=True)
@@ -218,3 +207,9 @@ def chance_accuracy(tested: np.ndarray) -> float | None:
     if len(known) == 0:
         return None
     return float(np.bincount(known).max() / len(known))
+
+
+def balanced_chance_accuracy(tested: np.ndarray) -> float | None:
+    """Balanced accuracy of any answer that does not look: one in the emotions that are tested."""
+    present = len(np.unique(tested[tested != UNKNOWN]))
+    return 1 / present if present else None

@@ -137,17 +137,21 @@ def kmeans_on_sample(points: np.ndarray, clusters: int, state: int) -> tuple[flo
 
     On one thread: scikit-learn sums its threads' shares in the order in which they finish.
     """
-    import warnings
-
     from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
-        # Fewer distinct points than clusters: the centres coincide, and that is the answer.
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with threadpool_limits(1, user_api="openmp"):
         model = KMeans(clusters, n_init=1, random_state=state).fit(points.astype(np.float64))
     return float(model.inertia_), model.cluster_centers_
+
+
+def best_of(points: np.ndarray, clusters: int, restarts: int, seed: int, stage: str) -> np.ndarray:
+    """Centres of the best of several KMeans runs on these points, by inertia."""
+    found = [
+        kmeans_on_sample(points, clusters, random_state(seed, stage, number))
+        for number in range(restarts)
+    ]
+    return min(found, key=lambda pair: pair[0])[1]
 
 
 def fit_kmeans(

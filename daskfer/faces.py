@@ -62,8 +62,3 @@ class FaceTable:
 
     def __len__(self) -> int:
         return len(self.row)
-
-    @property
-    def has_emotions(self) -> bool:
-        """Whether any row states its emotion."""
-        return bool((self.emotion != UNKNOWN).any())

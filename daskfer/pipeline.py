@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,18 +63,22 @@ LATER = ("sklearn.model_selection", "sklearn.cluster", "dask_ml.decomposition", 
 """Modules that later stages import, and that take seconds to import."""
 
 
-def import_ahead() -> None:
+def import_ahead() -> threading.Thread:
     """Import in the background what later stages need, while workers start and read.
 
     Reading leaves the interpreter free (its loops are compiled), so this costs a run nothing that
     it would not pay later, one import after the other.
     """
-    threading.Thread(target=_import_later, name="import-ahead", daemon=True).start()
+    thread = threading.Thread(target=_import_later, name="import-ahead", daemon=True)
+    thread.start()
+    return thread
 
 
 def _import_later() -> None:
-    for module in LATER:
-        importlib.import_module(module)
+    # What cannot be imported is said by the stage that needs it.
+    with suppress(ImportError):
+        for module in LATER:
+            importlib.import_module(module)
 
 
 def run(

@@ -146,14 +146,17 @@ def check_components(method: Reduce, rows: int, features: int) -> None:
     if method.components > most:
         raise RecipeError(
             f"reduce.components={method.components}: {rows:,} rows of {features:,} features "
-            f"have at most {most:,}"
+            f"have at most {most:,}: --set reduce.components={max(most, 1)} or fewer, or more faces"
         )
 
 
 def fit_pca(engine: Engine, features: Features, pieces: list[np.ndarray], method: Pca) -> Reducer:
     """Exact principal components of the rows at the positions in `pieces`, a block each."""
-    parts = engine.map("reduce", _piece_moments, pieces, shared=(features,))
-    total = engine.fold("reduce", merge_moments, parts)
+    # The parts have no name here, so that each is let go once it is in its sum: one of them is
+    # as large as the covariance.
+    total = engine.fold(
+        "reduce", merge_moments, engine.map("reduce", _piece_moments, pieces, shared=(features,))
+    )
     fitted = engine.map(
         "reduce", principal_components, [total], shared=(method.components, method.whiten)
     )

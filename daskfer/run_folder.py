@@ -14,8 +14,8 @@ from daskfer import __version__, storage
 from daskfer.errors import RunFolderError
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.ingest.sources import Source
-from daskfer.recipe import Recipe
-from daskfer.store import fingerprint
+from daskfer.recipe import NameByFile, Recipe
+from daskfer.store import FORMAT, fingerprint
 
 if TYPE_CHECKING:
     from daskfer.pipeline import Result
@@ -42,6 +42,10 @@ class RunFolder:
             When it belongs to another recipe or other inputs, or holds files of another kind.
             Nothing in it is changed then.
         """
+        if self.path.startswith("memory:"):
+            raise RunFolderError(
+                f"--out {self.path} would vanish with this process: expected a folder or a URL"
+            )
         mine = {
             "daskfer": __version__,
             "identity": identity(recipe, sources),
@@ -54,28 +58,32 @@ class RunFolder:
                     f"{self.path} belongs to {self._difference(owner, mine, recipe)}: choose "
                     "another --out, or leave it out"
                 )
+            if not storage.exists(self.file("recipe.yaml")):
+                storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
             return
         if not storage.is_url(self.path) and os.path.exists(self.path):
             if not os.path.isdir(self.path):
                 raise RunFolderError(f"--out {self.path} is a file: expected a folder")
             found = sorted(entry for entry in os.listdir(self.path) if not entry.endswith(".part"))
-            # recipe.yaml alone: a run of ours that was killed before it could sign.
-            if found and found != ["recipe.yaml"]:
+            if found:
                 raise RunFolderError(
                     f"{self.path} holds {found[0]} and is no run's folder: choose another --out"
                 )
-        storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
+        # Signed first: a folder that was claimed and then killed is known again.
         storage.write_json(self.file(OWNER), mine)
+        storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
 
     def _difference(self, owner: dict[str, Any], mine: dict[str, Any], recipe: Recipe) -> str:
         if owner["inputs"] != mine["inputs"]:
             there = [source["path"] for source in owner["inputs"]]
             same = there == [source["path"] for source in mine["inputs"]]
             return f"an earlier version of {there[0]}" if same else f"a run on {', '.join(there)}"
-        theirs = yaml.safe_load(storage.read_bytes(self.file("recipe.yaml")))
+        theirs = {}
+        if storage.exists(self.file("recipe.yaml")):
+            theirs = yaml.safe_load(storage.read_bytes(self.file("recipe.yaml")))
         changed = _changed_keys(theirs, recipe.as_dict())
         listed = ", ".join(f"{key}={old} there, {new} here" for key, old, new in changed[:3])
-        return f"another recipe ({listed or 'another version'})"
+        return f"another recipe ({listed or 'another version of it, of its names or of daskfer'})"
 
     def metrics(self) -> dict[str, Any] | None:
         """The figures of the finished run, or None when it has not finished."""
@@ -107,8 +115,14 @@ class RunFolder:
 
 
 def identity(recipe: Recipe, sources: list[Source]) -> str:
-    """A fingerprint of what a run computes, and of what."""
-    return fingerprint(recipe.as_dict(), [asdict(source) for source in sources])
+    """A fingerprint of what a run computes, and of what.
+
+    A file of names counts by its content: with other names it is another run.
+    """
+    names = ""
+    if isinstance(recipe.name, NameByFile) and os.path.exists(recipe.name.file):
+        names = Path(recipe.name.file).read_text(errors="replace")
+    return fingerprint(FORMAT, recipe.as_dict(), names, [asdict(source) for source in sources])
 
 
 def default_path(recipe_name: str, recipe: Recipe, sources: list[Source]) -> str:

@@ -44,8 +44,9 @@ def read_bytes(path: str, start: int = 0, stop: int | None = None) -> bytes:
 def write_whole(path: str, data: bytes | memoryview) -> None:
     """Write a file so that a reader sees all of it or none of it.
 
-    Locally: a neighbour with a unique name, flushed and then renamed. Object stores show an
-    object only when its upload ends, so there a plain write does.
+    Locally: a neighbour with a unique name, which is then renamed. Object stores show an object
+    only when its upload ends, so there a plain write does; other remote file systems (sftp,
+    smb) give no such promise.
     """
     if is_url(path):
         filesystem, inner = _filesystem(path)

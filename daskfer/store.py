@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +72,6 @@ def default_root() -> str:
     return str(Path(cache) / "daskfer")
 
 
-def once(path: str, write: Callable[[str], None]) -> str:
-    """Call `write(path)` unless the file is there already, whole; return the path."""
-    if not storage.exists(path):
-        write(path)
-    return path
+def absolute(root: str) -> str:
+    """The same place, however a worker's own folder is called; a URL stays as it is."""
+    return root if storage.is_url(root) else os.path.abspath(os.path.expanduser(root))

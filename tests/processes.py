@@ -29,14 +29,19 @@ def daskfer(
 
 @contextmanager
 def started(
-    *command: object, environment: dict[str, str] | None = None
+    *command: object, environment: dict[str, str] | None = None, heard: bool = True
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process group of its own that is killed at the end, whatever happens."""
+    """A process group of its own that is killed at the end, whatever happens.
+
+    What it prints is kept for the test if it is to be `heard`; nobody reads the pipes of one that
+    talks long, so it would stop when they are full.
+    """
+    output = subprocess.PIPE if heard else subprocess.DEVNULL
     process = subprocess.Popen(
         [str(part) for part in command],
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
         text=True,
         start_new_session=True,
     )
@@ -63,9 +68,13 @@ def scheduler_with_workers(count: int, folder: Path) -> Iterator[str]:
         "--no-dashboard",
         "--scheduler-file",
         ready,
+        heard=False,
     ):
-        wait_until(ready.exists, "the scheduler's file")
-        found = re.search(r"tcp://127\.0\.0\.1:\d+", ready.read_text())
+        address = re.compile(r"tcp://127\.0\.0\.1:\d+")
+        wait_until(
+            lambda: ready.exists() and address.search(ready.read_text()), "the scheduler's file"
+        )
+        found = address.search(ready.read_text())
         assert found is not None
         with workers_of(found.group(), count, folder):
             yield found.group()
@@ -88,6 +97,7 @@ def workers_of(address: str, count: int, folder: Path) -> Iterator[None]:
             "--no-dashboard",
             "--local-directory",
             folder,
+            heard=False,
         ),
         workers_of(address, count - 1, folder),
     ):
@@ -119,5 +129,15 @@ def is_alive(process: int) -> bool:
 
     try:
         return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def is_worker(process: int) -> bool:
+    """Whether a process is a Dask worker that a nanny started."""
+    import psutil
+
+    try:
+        return "spawn_main" in " ".join(psutil.Process(process).cmdline())
     except psutil.NoSuchProcess:
         return False

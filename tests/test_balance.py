@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from daskfer.balance import balance, class_counts, drop_duplicates, select, split_randomly
+from daskfer.balance import balance, drop_duplicates, select, split_randomly
 from daskfer.errors import InputError
 from daskfer.faces import UNKNOWN, FaceTable
 from daskfer.recipe import (
@@ -201,9 +201,3 @@ def test_no_image_is_fitted_and_held_out(rows: list[Any], rule: Any, split: Any)
     assert rule != "keep-one" or len(fitted) == len(set(fitted))
     assert not isinstance(split, UsageSplit) or all(usage[row] == 0 for row in found.fit)
     assert found.fit.tolist() == sorted(set(found.fit.tolist()))
-
-
-def test_class_counts() -> None:
-    assert class_counts(np.array([3, 3, 0, UNKNOWN], np.int8)) == {
-        "angry": 1, "disgust": 0, "fear": 0, "happy": 2, "sad": 0, "surprise": 0, "neutral": 0,
-    }  # fmt: skip

@@ -108,7 +108,7 @@ def test_the_last_change_counts_and_others_stay() -> None:
 
 def test_another_method_drops_the_keys_of_the_old_one() -> None:
     recipe = load_recipe("seed", ["reduce.method=svd"])
-    assert recipe.reduce == Svd(components=2, iterated_power=8)
+    assert recipe.reduce == Svd(components=2, iterated_power=4)
     assert load_recipe("hog", ["represent.method=pixels"]).represent == Pixels()
     assert load_recipe("hog", ["reduce.method=none"]).reduce == NoReduction()
     assert load_recipe("seed", ["balance.method=none"]).balance == NoBalance()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskfer import storage, store
-from daskfer.store import StageFolder, Store, default_root, fingerprint, once
+from daskfer.store import StageFolder, Store, absolute, default_root, fingerprint
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -97,17 +97,6 @@ def test_names_of_files() -> None:
     assert folder.block(12, "pixels.npy") == "/s/ingest/k/000012.pixels.npy"
 
 
-def test_once_writes_once(tmp_path: Path) -> None:
-    path, calls = str(tmp_path / "x"), []
-
-    def write(target: str) -> None:
-        calls.append(target)
-        storage.write_text(target, "x")
-
-    assert once(path, write) == once(path, write) == path
-    assert calls == [path]
-
-
 def test_default_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DASKFER_STORE", "s3://bucket/store")
     assert default_root() == "s3://bucket/store"
@@ -117,3 +106,11 @@ def test_default_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert default_root() == str(tmp_path / "home" / ".cache" / "daskfer")
+
+
+def test_a_store_is_the_same_place_for_a_worker_in_another_folder(monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert absolute("store") == str(tmp_path / "store")
+    assert absolute("~/store") == "/home/somebody/store"
+    assert absolute("s3://bucket/store") == "s3://bucket/store"

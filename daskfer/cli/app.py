@@ -67,6 +67,7 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command; errors that a user can mend are one line and exit status 1."""
+    signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:
         status = app(arguments, standalone_mode=True)
@@ -76,11 +77,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if os.environ.get("DASKFER_DEBUG"):
             raise
         _end(1, f"error: {error}")
+    except OSError as error:
+        if os.environ.get("DASKFER_DEBUG"):
+            raise
+        place = f": {error.filename}" if error.filename else ""
+        _end(1, f"error: {error.strerror or error}{place} (daskfer --debug ... shows where)")
     except Exception as error:
         if os.environ.get("DASKFER_DEBUG"):
             raise
         reason = " ".join(str(error).split()) or "no message"
-        _end(1, f"error: unexpected {type(error).__name__}: {reason} (--debug shows where)")
+        _end(
+            1,
+            f"error: unexpected {type(error).__name__}: {reason} (daskfer --debug ... shows where)",
+        )
     finally:
         # What is left in memory is for the system to take back: looking for cycles in some sixty
         # libraries' objects would keep the person waiting for half a second.
@@ -89,7 +98,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Treat a polite kill like Ctrl-C."""
+    """Stop once: what comes after, while workers are being closed, must not disturb that."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -104,7 +104,11 @@ def summary(metrics: dict[str, Any], folder: str) -> str:
         ),
         ("mutual information (NMI)", cluster["nmi"], cluster["nmi_chance"]),
         ("second model, accuracy on test rows", model.get("test_accuracy"), model_chance),
-        ("second model, balanced accuracy", model.get("test_balanced_accuracy"), 1 / 7),
+        (
+            "second model, balanced accuracy",
+            model.get("test_balanced_accuracy"),
+            model.get("balanced_chance_accuracy"),
+        ),
     ]
     for name, value, chance in figures:
         if value is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daskfer.cli.run import prepare_process, run_job, show
+from daskfer.cli.run import DEFAULT_RANGE_MB, prepare_process, run_job, show
+
+if TYPE_CHECKING:
+    from daskfer.dask.connect import Where
 
 
 def demo(
@@ -44,12 +47,12 @@ def demo(
         write_csv(faces, rows, seed, difficulty)
     metrics, folder = run_job(
         [str(faces)], "hog", load_recipe("hog"), str(out / name), str(out / "store"),
-        lambda: _threads(workers), 8 << 20,
+        lambda: _threads(workers), DEFAULT_RANGE_MB << 20,
     )  # fmt: skip
     show(metrics, folder, as_json)
 
 
-def _threads(workers: int | None) -> object:
+def _threads(workers: int | None) -> Where:
     from daskfer.dask.connect import Where
 
     return Where(workers=workers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +13,11 @@ from daskfer.errors import RecipeError
 
 if TYPE_CHECKING:
     from daskfer.dask.connect import Where
+    from daskfer.recipe import Recipe
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 DEFAULT_RECIPE = "hog"
+DEFAULT_RANGE_MB = 8
 
 
 def run(
@@ -57,7 +59,7 @@ def run(
     ] = None,
     csv_block: Annotated[
         int, typer.Option(min=1, metavar="MB", help="Megabytes of a CSV file that a task scans.")
-    ] = 8,
+    ] = DEFAULT_RANGE_MB,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print metrics.json instead of a table.")
     ] = False,
@@ -108,17 +110,19 @@ def _where(
 def run_job(
     inputs: list[str],
     recipe_name: str,
-    recipe: Any,
+    recipe: Recipe,
     out: str | None,
     store: str | None,
-    where: Any,
+    where: Callable[[], Where],
     range_bytes: int,
 ) -> tuple[dict[str, Any], str]:
     """Run the pipeline for a run folder, unless it has finished; its metrics and its path."""
+    from contextlib import ExitStack
+
     from daskfer.cli.console import Progress
     from daskfer.ingest.sources import find_sources
     from daskfer.run_folder import RunFolder, default_path
-    from daskfer.store import Store, default_root
+    from daskfer.store import Store, absolute, default_root
 
     sources = find_sources(inputs)
     path = out or default_path(recipe_name, recipe, sources)
@@ -130,19 +134,30 @@ def run_job(
         progress.say(f"{path} is finished; nothing to compute")
         return metrics, path
     progress.say("starting workers")
-    from daskfer.dask.connect import connected, dashboard_link, peak_memory
+    from daskfer.dask.connect import (
+        check_reach,
+        connected,
+        dashboard_link,
+        peak_memory,
+        scheduler_errors,
+    )
     from daskfer.dask.engine import DaskEngine
     from daskfer.pipeline import import_ahead
     from daskfer.pipeline import run as run_pipeline
     from daskfer.versions import versions
 
-    import_ahead()
-    with connected(where()) as client:
+    place = where()
+    root = absolute(store or default_root())
+    check_reach(root, place)
+    imports = import_ahead()
+    # Joined at the end: an interpreter must not end while a library is being imported.
+    with ExitStack() as stack:
+        stack.callback(imports.join)
+        stack.enter_context(scheduler_errors(place))
+        client = stack.enter_context(connected(place))
         progress.say(f"dashboard: {dashboard_link(client)}")
         engine = DaskEngine(client, progress.advance)
-        result = run_pipeline(
-            recipe, sources, Store(store or default_root()), engine, progress, range_bytes
-        )
+        result = run_pipeline(recipe, sources, Store(root), engine, progress, range_bytes)
         metrics = {
             **result.figures,
             "seconds": {name: round(value, 3) for name, value in progress.seconds.items()},
@@ -159,4 +174,4 @@ def show(metrics: dict[str, Any], folder: str, as_json: bool) -> None:
     """Print the figures as a table, or metrics.json as it is."""
     from daskfer.cli.console import summary
 
-    typer.echo(json.dumps(metrics, indent=2) if as_json else summary(metrics, str(Path(folder))))
+    typer.echo(json.dumps(metrics, indent=2) if as_json else summary(metrics, folder))

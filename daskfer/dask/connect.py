@@ -5,23 +5,29 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import socket
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dask
 import yaml
-from distributed import Client, LocalCluster
+from distributed import Client, KilledWorker, LocalCluster
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from daskfer.errors import SchedulerError
 
 DASHBOARD_PORT = 8787
 CONNECT_SECONDS = 10
+WORKER_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -56,21 +62,31 @@ class OneThread(WorkerPlugin):
     name = "daskfer-one-thread"
 
     def setup(self, worker: Any) -> None:
-        """Load the libraries that bring threads, then limit them for good."""
-        limit_threads()
-        # dask-ml divides 0 by 0 for the first batch of IncrementalPCA, and replaces the result.
-        warnings.filterwarnings(
-            "ignore", "invalid value encountered in divide", RuntimeWarning, "dask._task_spec"
-        )
+        """Limit the threads, and remember how many there were."""
+        self.limits = prepare_numerics()
+
+    def teardown(self, worker: Any) -> None:
+        """Give the threads back: a scheduler may serve others after us."""
+        self.limits.restore_original_limits()
 
 
-def limit_threads() -> None:
-    """Limit this process's numerical libraries to one thread, for good."""
+def prepare_numerics() -> Any:
+    """Limit this process's numerical libraries to one thread, and silence what is known.
+
+    The filters are for the process, because warnings have no filters of a thread's own.
+    """
     import numpy  # noqa: F401 - loaded, so that its BLAS is there to be limited
     import scipy.linalg  # noqa: F401
+    from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(1)
+    # dask-ml divides 0 by 0 for the first batch of IncrementalPCA, and replaces the result.
+    warnings.filterwarnings(
+        "ignore", "invalid value encountered in divide", RuntimeWarning, "dask._task_spec"
+    )
+    # Fewer distinct points than clusters, or an optimizer at its limit: the scores tell.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    return threadpool_limits(1)
 
 
 @contextmanager
@@ -84,12 +100,71 @@ def connected(where: Where) -> Iterator[Client]:
     """
     if where.scheduler is not None:
         with _client_of_address(where.scheduler) as client:
-            client.register_plugin(OneThread())
-            yield client
+            _wait_for_worker(client, where.scheduler)
+            with _one_thread(client):
+                yield client
         return
-    with _cluster(where) as cluster, Client(cluster, set_as_default=True) as client:
-        client.register_plugin(OneThread())
+    with _cluster(where) as cluster, Client(cluster) as client, _one_thread(client):
         yield client
+
+
+def check_reach(store: str, where: Where) -> None:
+    """Refuse a store that lies in this process's memory when workers are other processes.
+
+    Raises
+    ------
+    SchedulerError
+    """
+    threads = where.scheduler is None and where.cluster_file is None and not where.processes
+    if store.startswith("memory:") and not threads:
+        raise SchedulerError(
+            f"--store {store} lies in this process's memory, where worker processes cannot see "
+            "it: expected a folder or a URL that they can reach"
+        )
+
+
+@contextmanager
+def scheduler_errors(where: Where) -> Iterator[None]:
+    """Say in a line what it means when the scheduler or its workers go away during the work.
+
+    Raises
+    ------
+    SchedulerError
+        For Dask's errors of that kind.
+    """
+    place = f"the scheduler at {where.scheduler}" if where.scheduler else "the scheduler"
+    again = "the same command goes on from the last finished stage"
+    try:
+        yield
+    except KilledWorker as error:
+        raise SchedulerError(
+            f"too many workers died on one task ({error.task}), as they do when memory is short: "
+            f"try fewer workers; {again}"
+        ) from error
+    except (CancelledError, FutureCancelledError, CommClosedError) as error:
+        raise SchedulerError(f"{place} went away: {again}") from error
+
+
+@contextmanager
+def _one_thread(client: Client) -> Iterator[None]:
+    client.register_plugin(OneThread())
+    try:
+        yield
+    finally:
+        # The scheduler may be gone, and then there is nobody to give threads back to.
+        with suppress(OSError, TimeoutError, RuntimeError):
+            if client.status == "running":
+                client.unregister_worker_plugin(OneThread.name)
+
+
+def _wait_for_worker(client: Client, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=WORKER_SECONDS)
+    except TimeoutError:
+        raise SchedulerError(
+            f"the scheduler at {address} has no workers after {WORKER_SECONDS} s: start some "
+            f"with dask worker {address} --nthreads 1"
+        ) from None
 
 
 def _client_of_address(address: str) -> Client:
@@ -116,9 +191,27 @@ def _cluster(where: Where) -> Any:
     }
     if not where.processes:
         # Threads share the process's memory, so none of them can have a limit of its own.
-        limit_threads()
         settings["memory_limit"] = 0
-    return LocalCluster(**settings)
+    # Another run may take the port after we found it free; Dask then takes another, and says so.
+    warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+    with _interrupts_kept_from_workers():
+        return LocalCluster(**settings)
+
+
+@contextmanager
+def _interrupts_kept_from_workers() -> Iterator[None]:
+    """Let processes that are started meanwhile ignore Ctrl-C.
+
+    A terminal sends it to them too; we end them ourselves, without their tracebacks.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _cluster_of_file(path: str, workers: int | None) -> Any:
@@ -152,11 +245,15 @@ def _cluster_of_file(path: str, workers: int | None) -> Any:
         # Its worker processes have a log level of their own, beside Dask's configuration.
         arguments.setdefault("silence_logs", logging.CRITICAL)
     wanted = workers or content.get("workers")
+    cluster = None
     try:
-        cluster = kind(**arguments)
+        with _interrupts_kept_from_workers():
+            cluster = kind(**arguments)
         if wanted is not None:
             cluster.scale(int(wanted))
     except (TypeError, ValueError, OSError, RuntimeError) as error:
+        if cluster is not None:
+            cluster.close()
         raise SchedulerError(
             f"{path}: the cluster does not start: {_first_cause(error)}"
         ) from error
@@ -193,8 +290,13 @@ def dashboard_link(client: Client) -> str:
 
 
 def peak_memory(client: Client) -> int:
-    """The largest resident memory that this process or any worker's has had, in bytes."""
-    return max([_peak(), *client.run(_peak).values()])
+    """The largest resident memory that this process or any worker's has had, in bytes.
+
+    Of workers that served others before, that is their largest since they started; those that
+    do not answer are left out.
+    """
+    found = client.run(_peak, on_error="ignore").values()
+    return max([_peak(), *(value for value in found if isinstance(value, int))])
 
 
 def _peak() -> int:

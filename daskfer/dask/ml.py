@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from typing import Any
 
 import dask
 import dask.array as da
 import numpy as np
+from distributed import KilledWorker
+from distributed.client import FutureCancelledError
+from distributed.comm import CommClosedError
 
 from daskfer.blocks import BlockFiles
 from daskfer.cluster import Centers
@@ -51,7 +55,7 @@ def fit_incremental_pca(
 
     By default it updates its components batch by batch and keeps only as many directions as it
     is asked for, so what an early batch drops never comes back; and its randomized solver makes
-    no power passes. One batch of all rows (a lazy dask array, so never in one memory) with
+    no power passes. One batch of all rows (a dask array, so spread over the workers) with
     `method.iterated_power` passes gives the exact subspace.
     """
     from dask_ml.decomposition import IncrementalPCA
@@ -117,8 +121,19 @@ def fit_kmeans(
 
 
 def search_parameters(search: Any, features: np.ndarray, labels: np.ndarray) -> Any:
-    """Fit one of scikit-learn's searches with joblib's dask backend, on the current workers."""
+    """Fit one of scikit-learn's searches with joblib's dask backend, on the current workers.
+
+    joblib puts the features on workers from here, and Dask loses what a client put on a worker
+    that dies; so the search is made again, as often as the scheduler lets a task lose its worker.
+    """
     import joblib
 
-    with joblib.parallel_config(backend="dask"):
-        return search.fit(features, labels)
+    attempts = int(dask.config.get("distributed.scheduler.allowed-failures", 3)) + 1
+    for attempt in range(attempts):
+        try:
+            with joblib.parallel_config(backend="dask"):
+                return search.fit(features, labels)
+        except (CancelledError, FutureCancelledError, KilledWorker, CommClosedError):
+            if attempt == attempts - 1:
+                raise
+    raise AssertionError("the loop ends by returning or raising")

@@ -61,7 +61,7 @@ def majority_share(table: np.ndarray) -> float:
 
 def agreement(cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int) -> Agreement | None:
     """Score clusters (int32, n) against emotions (int8, n); None when no emotion is known."""
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+    from sklearn.metrics import adjusted_rand_score
 
     known = emotion != UNKNOWN
     if not known.any():
@@ -71,7 +71,7 @@ def agreement(cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int) -> Ag
     matched = np.array([matched_share(draw) for draw in draws])
     majority = np.array([majority_share(draw) for draw in draws])
     return Agreement(
-        nmi=float(normalized_mutual_info_score(emotion[known], cluster[known])),
+        nmi=normalized_information(table),
         ari=float(adjusted_rand_score(emotion[known], cluster[known])),
         hungarian_accuracy=matched_share(table),
         majority_accuracy=majority_share(table),

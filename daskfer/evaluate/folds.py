@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskfer.cluster import assign, kmeans_on_sample
+from daskfer.cluster import assign, best_of
 from daskfer.evaluate.internal import silhouette
-from daskfer.randomness import generator, random_state
+from daskfer.randomness import generator
 from daskfer.recipe import NoReduction, Reduce, Svd
 from daskfer.represent import Features
 
@@ -45,11 +45,7 @@ def score_fold(
     inside = np.ones(len(positions), bool)
     inside[held_out] = False
     fitted, other = _reduced(values[inside], values[~inside], reduce, seed)
-    found = [
-        kmeans_on_sample(fitted, clusters, random_state(seed, f"fold-{number}", restart))
-        for restart in range(restarts)
-    ]
-    _, centers = min(found, key=lambda pair: pair[0])
+    centers = best_of(fitted, clusters, restarts, seed, f"fold-{number}")
     return FoldScore(
         silhouette(fitted, assign(fitted, centers).cluster, clusters),
         silhouette(other, assign(other, centers).cluster, clusters),

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from daskfer.blocks import BlockFiles, cut
-from daskfer.cluster import assign, kmeans_on_sample
+from daskfer.cluster import assign, best_of
 from daskfer.engine import Engine
-from daskfer.randomness import generator, random_state
+from daskfer.randomness import generator
 
 EXACT_ROWS = 65_536
 """Most rows of which the silhouette is computed exactly; of more, a sample of that size is."""
+
+HALF_ROWS = 8_192
+"""Most rows that a clustering of a random half is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -160,28 +163,31 @@ def calinski_harabasz(of: Spread) -> float:
     return float((total - of.inertia) / of.inertia * (rows - k) / (k - 1))
 
 
-def null_silhouette(covariance: np.ndarray, k: int, rows: int, seed: int, number: int) -> float:
+def null_silhouette(
+    covariance: np.ndarray, k: int, restarts: int, rows: int, seed: int, number: int
+) -> float:
     """Silhouette of k KMeans clusters of Gaussian noise with this covariance (c, c): one draw.
 
     That is what data without any clusters score; a set's own silhouette means something only
-    where it is well above.
+    where it is well above. The noise is clustered with as many restarts as the set was.
     """
     random = generator(seed, "null", number)
     noise = random.multivariate_normal(np.zeros(len(covariance)), covariance, rows, method="eigh")
-    _, centers = kmeans_on_sample(noise, k, random_state(seed, "null-kmeans", number))
+    centers = best_of(noise, k, restarts, seed, f"null-{number}")
     return silhouette(noise, assign(noise, centers).cluster, k)
 
 
 def half_clustering(
-    fit: np.ndarray, points: BlockFiles, k: int, seed: int, number: int, most: int
+    fit: np.ndarray, points: BlockFiles, k: int, restarts: int, seed: int, number: int
 ) -> np.ndarray:
-    """Clusters (int32) of all fitted rows by centres fitted to a random half of them."""
+    """Clusters (int32) of all fitted rows by centres fitted to a random half of them.
+
+    Of a large set, half of a sample of twice `HALF_ROWS`.
+    """
     random = generator(seed, "stability", number)
-    size = min(most, max(k, len(fit) // 2))
+    size = min(HALF_ROWS, max(k, len(fit) // 2))
     half = np.sort(random.choice(fit, size, replace=False))
-    _, centers = kmeans_on_sample(
-        points.rows(half), k, random_state(seed, "stability-kmeans", number)
-    )
+    centers = best_of(points.rows(half), k, restarts, seed, f"stability-{number}")
     return assign(points.rows(fit), centers).cluster
 
 

@@ -117,9 +117,11 @@ def _header_columns(path: str, line: bytes) -> tuple[str, ...]:
         found = ", ".join(
             column if len(column) <= 24 else column[:24] + "…" for column in columns[:12]
         )
+        # A binary file has a first line too, and a terminal would obey what is in it.
+        found = "".join(letter if letter.isprintable() else "?" for letter in found)
         raise InputError(
-            f"{path} has no pixels column: expected a header such as emotion,pixels,Usage, "
-            f"found {found or 'nothing'}"
+            f"{path} has no pixels column: expected a CSV file in UTF-8 with a header such as "
+            f"emotion,pixels,Usage, found {found or 'nothing'}"
         )
     for name in ("pixels", "emotion", "usage"):
         if lower.count(name) > 1:

@@ -65,11 +65,14 @@ def _describe(path: str) -> Source:
     if storage.is_url(path):
         import fsspec
 
-        filesystem, inner = fsspec.core.url_to_fs(path)
         try:
+            filesystem, inner = fsspec.core.url_to_fs(path)
             info = filesystem.info(inner)
         except FileNotFoundError:
             raise InputError(f"{path}: no such file") from None
+        except (ImportError, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path} cannot be read: {reason}") from error
         source = Source(path, int(info["size"]), str(filesystem.ukey(inner)))
     else:
         if not os.path.exists(path):

@@ -105,6 +105,7 @@ class Hog:
         for key, least in {"cell": 2, "orientations": 2, "block": 1, "margin": 0}.items():
             value = getattr(self, key)
             check(value >= least, f"represent.{key}={value}: expected {least} or more")
+        check(self.orientations <= 180, f"represent.orientations={self.orientations}: at most 180")
 
 
 @dataclass(frozen=True)

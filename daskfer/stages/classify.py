@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib import metadata
 
 import numpy as np
 
@@ -44,6 +45,8 @@ def train(
         array_fingerprint(names.emotion),
         asdict(recipe.classify),
         recipe.seed,
+        # A classifier is read back by the version that wrote it.
+        metadata.version("scikit-learn"),
     )
     with context.watch.stage("classify", len(selection.fit)):
         points = reduced.points.rows(selection.fit)

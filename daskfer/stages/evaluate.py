@@ -9,11 +9,11 @@ import numpy as np
 
 from daskfer.balance import Selection
 from daskfer.blocks import cut
-from daskfer.classify import chance_accuracy
+from daskfer.classify import balanced_chance_accuracy, chance_accuracy
 from daskfer.errors import RecipeError
 from daskfer.evaluate import external, folds, internal
 from daskfer.evaluate.external import Agreement, agreement
-from daskfer.faces import FaceTable
+from daskfer.faces import UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import redundant_count
 from daskfer.naming import Names
 from daskfer.recipe import NoReduction
@@ -71,16 +71,21 @@ def _internal(
     labels, points = clusters.cluster[fit], reduced.points
     # All at once, so that the workers are busy to the end; the long ones first.
     scored = _start_folds(context, selection, features)
-    draws = range(recipe.evaluate.stability_draws)
-    halves = engine.map(
-        "stability", internal.half_clustering, [fit] * len(draws), [points] * len(draws),
-        [k] * len(draws), [seed] * len(draws), draws, [recipe.cluster.sample_rows] * len(draws),
-    )  # fmt: skip
+    restarts = recipe.cluster.restarts
+    halves = [
+        engine.map(
+            "stability",
+            internal.half_clustering,
+            [fit],
+            shared=(points, k, restarts, seed, number),
+        )[0]
+        for number in range(recipe.evaluate.stability_draws)
+    ]
     covariance = engine.map("null", internal.covariance, [fit], shared=(points,))
     nulls = [
         engine.map(
             "null", internal.null_silhouette, covariance,
-            shared=(k, max(k, min(len(fit), recipe.evaluate.null_rows)), seed, number),
+            shared=(k, restarts, max(k, min(len(fit), recipe.evaluate.null_rows)), seed, number),
         )[0]
         for number in range(recipe.evaluate.null_draws)
     ]  # fmt: skip
@@ -141,12 +146,13 @@ def _fold_figures(scores: list[folds.FoldScore]) -> dict[str, Any] | None:
         return None
     fitted = np.array([score.fitted for score in scores])
     held_out = np.array([score.held_out for score in scores])
+    held_out = held_out[np.isfinite(held_out)] if np.isfinite(held_out).any() else held_out
     return {
         "folds": len(scores),
         "mean": _finite(float(fitted.mean())),
         "std": _finite(float(fitted.std())),
-        "held_out_mean": _finite(float(np.nanmean(held_out))),
-        "held_out_std": _finite(float(np.nanstd(held_out))),
+        "held_out_mean": _finite(float(held_out.mean())),
+        "held_out_std": _finite(float(held_out.std())),
     }
 
 
@@ -167,7 +173,10 @@ def figures(
     table = faces.table
     tested = table.emotion[selection.test]
     used = [*selection.labels_used, *names.labels_used]
-    if found.agreement is not None:
+    scored = trained is not None and any(
+        part.accuracy is not None for part in (trained.train, trained.validation, trained.test)
+    )
+    if found.agreement is not None or scored:
         used.append(("evaluate", "scores beside the true emotions; nothing is fitted"))
     reducer = reduced.reducer
     explained = None
@@ -188,11 +197,26 @@ def figures(
         "classifier": _classifier_figures(trained, tested),
         "naming": {"how": names.how, "looks": names.looks},
         "labels_used": [{"stage": stage, "why": why} for stage, why in used],
-        "notes": list(selection.notes),
+        "notes": [*selection.notes, *_notes(selection, tested, names, trained)],
         "verdict": None
         if found.agreement is None
         else external.verdict(found.agreement, found.internal["k"]),
     }
+
+
+def _notes(
+    selection: Selection, tested: np.ndarray, names: Names, trained: Trained | None
+) -> list[str]:
+    """What a reader of the figures would otherwise wonder about."""
+    notes = []
+    unnamed = int((names.emotion == UNKNOWN).sum())
+    if names.how != "none" and unnamed:
+        notes.append(f"{unnamed} of {len(names.emotion)} clusters have no name, nor their faces")
+    if trained is not None and len(selection.test) == 0:
+        notes.append("no rows are held out, so the second model could not be tested")
+    elif trained is not None and not (tested != UNKNOWN).any():
+        notes.append("the held-out rows have no labels, so the second model could not be tested")
+    return notes
 
 
 def _classifier_figures(trained: Trained | None, tested: np.ndarray) -> dict[str, Any] | None:
@@ -209,4 +233,5 @@ def _classifier_figures(trained: Trained | None, tested: np.ndarray) -> dict[str
         "test_macro_f1": trained.test.macro_f1,
         "test_confusion": trained.test.confusion,
         "chance_accuracy": chance_accuracy(tested),
+        "balanced_chance_accuracy": balanced_chance_accuracy(tested),
     }

@@ -25,9 +25,9 @@ DEFAULT_RANGE = 8 << 20
 
 @dataclass(frozen=True)
 class Faces:
-    """All good rows of the inputs: their table, their pixels, and fingerprints of both.
+    """All good rows of the inputs: their table, their pixels, and a fingerprint of the pixels.
 
-    `content` stands for the pixels, `labels` for the emotions and splits beside them.
+    `content` stands for the pixels, whatever the labels beside them.
     """
 
     table: FaceTable
@@ -37,7 +37,6 @@ class Faces:
     read: int
     bad: tuple[BadRow, ...]
     content: str
-    labels: str
 
 
 def ingest(context: Context, sources: list[Source], range_bytes: int = DEFAULT_RANGE) -> Faces:
@@ -212,7 +211,6 @@ def _load(folder: StageFolder) -> Faces:
         read=summary["read"],
         bad=bad,
         content=array_fingerprint(table.digest, np.array(summary["sizes"])),
-        labels=array_fingerprint(table.emotion, table.usage),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from processes import children_of, daskfer, is_alive, started, wait_until
+from processes import children_of, daskfer, is_alive, is_worker, started, wait_until
 
 CHANGES = ("--set", "block_rows=256", "--set", "classify.model=logistic")
 
@@ -29,8 +31,6 @@ def finished_stages(store: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def undisturbed(faces_csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    import os
-
     environment = {**os.environ, "DASKFER_STORE": str(folder / "store")}
     done = daskfer("run", faces_csv, "--out", folder / "run", *CHANGES, environment=environment)
     assert done.returncode == 0, done.stderr
@@ -62,6 +62,7 @@ def test_killed_after_a_stage(stage, workers, faces_csv, undisturbed, tmp_path, 
     with started(*command(faces_csv, out, workers), environment=clean_environment) as process:
         wait_until(lambda: stage in finished_stages(store), f"the end of {stage}")
         orphans = children_of(process.pid)
+        assert process.poll() is None, "the run ended before it could be killed"
         process.kill()
         process.wait(timeout=30)
         wait_until(lambda: not any(map(is_alive, orphans)), "the end of the killed run's workers")
@@ -79,18 +80,56 @@ def test_killed_after_a_stage(stage, workers, faces_csv, undisturbed, tmp_path, 
 
 
 @pytest.mark.slow
-def test_killed_within_a_stage_keeps_its_blocks(
-    faces_csv, undisturbed, tmp_path, clean_environment
+@pytest.mark.parametrize(
+    ("stage", "lost"),
+    [
+        ("ingest", ["table.npz", "bad.json", "000003.rows.npz", "000005.rows.npz"]),
+        ("represent", ["000001.features.npy", "000006.features.npy"]),
+        ("reduce", ["000000.points.npy", "000007.points.npy"]),
+    ],
+)
+def test_blocks_that_are_there_are_kept(
+    stage, lost, faces_csv, undisturbed, tmp_path, clean_environment
 ):
-    store, out = tmp_path / "store", tmp_path / "run"
-    with started(*command(faces_csv, out), environment=clean_environment) as process:
-        wait_until(lambda: list(store.glob("ingest/*/*.rows.npz")), "the first block")
-        process.kill()
-        process.wait(timeout=30)
-    blocks = {path: path.stat().st_mtime_ns for path in store.glob("ingest/*/*.rows.npz")}
-    again = daskfer("run", faces_csv, "--out", out, *CHANGES, environment=clean_environment)
+    """What a kill within a stage leaves: some blocks, and no mark that the stage has ended."""
+    shutil.copytree(undisturbed.parent / "store", tmp_path / "store")
+    (folder,) = (tmp_path / "store" / stage).iterdir()
+    for name in ["stage.json", *lost]:
+        (folder / name).unlink()
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    again = daskfer(
+        "run", faces_csv, "--out", tmp_path / "run", *CHANGES, environment=clean_environment
+    )
     assert again.returncode == 0, again.stderr
-    assert {path: path.stat().st_mtime_ns for path in blocks} == blocks
+    kept = {path: path.stat().st_mtime_ns for path in before}
+    assert {path for path in before if kept[path] != before[path]} <= {
+        # A block's pixels are written again with the table that says that they are whole.
+        folder / name.replace("rows.npz", "pixels.npy")
+        for name in lost
+    }
+    assert all((folder / name).exists() for name in ["stage.json", *lost])
+    assert stage not in json.loads((tmp_path / "run" / "metrics.json").read_text())["reused"]
+    assert_same(tmp_path / "run", undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["ingest", "represent", "reduce", "cluster", "classify"])
+def test_a_worker_may_die(stage, faces_csv, undisturbed, tmp_path, clean_environment):
+    """kill -9 of one of two worker processes when a stage begins; the run itself goes on."""
+    store, out = tmp_path / "store", tmp_path / "run"
+    before = {"represent": "ingest", "reduce": "represent", "cluster": "reduce"}
+    before |= {"classify": "cluster"}
+    with started(
+        *command(faces_csv, out, "--processes", "--workers", "2"), environment=clean_environment
+    ) as process:
+        if stage == "ingest":
+            wait_until(lambda: list(store.glob("ingest/*/*.rows.npz")), "the first block")
+        else:
+            wait_until(lambda: before[stage] in finished_stages(store), f"the begin of {stage}")
+        worker = next(pid for pid in children_of(process.pid) if is_worker(pid))
+        os.kill(worker, signal.SIGKILL)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
     assert_same(out, undisturbed)
 
 

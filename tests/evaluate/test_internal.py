@@ -142,11 +142,11 @@ def test_one_filled_cluster_has_no_separation() -> None:
 def test_silhouette_of_structureless_data(dimensions: int, expected: float) -> None:
     # Measured on Gaussian noise for k = 7; the original project's 0.336 lies in two dimensions.
     draws = [
-        internal.null_silhouette(np.eye(dimensions), 7, 2048, 42, number) for number in range(3)
+        internal.null_silhouette(np.eye(dimensions), 7, 10, 2048, 42, number) for number in range(3)
     ]
     assert np.mean(draws) == pytest.approx(expected, abs=0.03)
     assert len(set(draws)) == 3
-    assert internal.null_silhouette(np.eye(dimensions), 7, 2048, 42, 0) == draws[0]
+    assert internal.null_silhouette(np.eye(dimensions), 7, 10, 2048, 42, 0) == draws[0]
 
 
 def test_structure_scores_above_its_null(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_structure_scores_above_its_null(tmp_path: Path) -> None:
     assert covariance == pytest.approx(np.cov(points.T))
     _, centers = kmeans_on_sample(points, 9, 0)
     found = internal.silhouette(points, assign(points, centers).cluster, 9)
-    assert found > internal.null_silhouette(covariance, 9, 700, 0, 0) + 0.2
+    assert found > internal.null_silhouette(covariance, 9, 3, 700, 0, 0) + 0.2
 
 
 def test_covariance_of_one_component_is_a_matrix(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_stability_of_blobs_is_one_and_of_noise_is_not(tmp_path: Path) -> None:
     for name, points in (("blobs", blobs), ("noise", noise)):
         files = in_files(tmp_path / name, points, [100, 200])
         labelings = [
-            internal.half_clustering(np.arange(300), files, 3, 42, number, 10_000)
+            internal.half_clustering(np.arange(300), files, 3, 2, 42, number)
             for number in range(4)
         ]
         assert all(labels.shape == (300,) for labels in labelings)

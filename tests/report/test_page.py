@@ -64,7 +64,7 @@ def make_result(
     )
     bad = (BadRow(sources[0], 3, 99, "too few pixels: 3, expected 36", "0,1 2 3"),)
     blocks = BlockFiles(stage, "pixels.npy", starts_of(sizes))
-    faces = Faces(table, blocks, SIDE, sources, ROWS + 1, bad, "", "")
+    faces = Faces(table, blocks, SIDE, sources, ROWS + 1, bad, "")
     fit = np.arange(FITTED)
     cluster = (np.arange(ROWS) % k).astype(np.int32)
     clusters = Clusters(
