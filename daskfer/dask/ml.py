@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError
 from typing import Any
 
 import dask
 import dask.array as da
+import joblib
 import numpy as np
-from distributed import KilledWorker
-from distributed.client import FutureCancelledError
-from distributed.comm import CommClosedError
+from joblib._dask import DaskDistributedBackend
 
 from daskfer.blocks import BlockFiles
 from daskfer.cluster import Centers
@@ -120,20 +118,24 @@ def fit_kmeans(
     return Centers(np.asarray(model.cluster_centers_, np.float64), int(model.n_iter_))
 
 
-def search_parameters(search: Any, features: np.ndarray, labels: np.ndarray) -> Any:
-    """Fit one of scikit-learn's searches with joblib's dask backend, on the current workers.
+class _Unscattered(DaskDistributedBackend):
+    """joblib's dask backend, which sends a task's arguments with the task.
 
-    joblib puts the features on workers from here, and Dask loses what a client put on a worker
-    that dies; so the search is made again, as often as the scheduler lets a task lose its worker.
+    The original puts large arguments on workers once, from the client. Dask cannot make such data
+    again when its worker dies, and the search then waits for it for ever; what a task brings
+    along goes with it to another worker. The search's rows are few enough for that.
     """
-    import joblib
 
-    attempts = int(dask.config.get("distributed.scheduler.allowed-failures", 3)) + 1
-    for attempt in range(attempts):
-        try:
-            with joblib.parallel_config(backend="dask"):
-                return search.fit(features, labels)
-        except (CancelledError, FutureCancelledError, KilledWorker, CommClosedError):
-            if attempt == attempts - 1:
-                raise
-    raise AssertionError("the loop ends by returning or raising")
+    def start_call(self) -> None:
+        super().start_call()
+        self.call_data_futures: Any = None
+
+    def stop_call(self) -> None:
+        self.call_data_futures = {}  # the original clears it
+        super().stop_call()
+
+
+def search_parameters(search: Any, features: np.ndarray, labels: np.ndarray) -> Any:
+    """Fit one of scikit-learn's searches with joblib's dask backend, on the current workers."""
+    with joblib.parallel_config(backend=_Unscattered()):
+        return search.fit(features, labels)

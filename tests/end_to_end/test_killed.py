@@ -7,12 +7,22 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from processes import children_of, daskfer, is_alive, is_worker, started, wait_until
+from processes import (
+    children_of,
+    daskfer,
+    is_alive,
+    is_worker,
+    scheduler_with_workers,
+    started,
+    wait_until,
+)
 
 CHANGES = ("--set", "block_rows=256", "--set", "classify.model=logistic")
 
@@ -197,3 +207,48 @@ def test_run_folder_is_as_promised(faces_csv, undisturbed):
         "test_macro_f1", "chance_accuracy",
     } <= set(metrics["classifier"])  # fmt: skip
     assert [use["stage"] for use in metrics["labels_used"]] == ["name", "evaluate"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["--threads", "--processes"])
+def test_stopped_by_an_impatient_person(workers, faces_csv, tmp_path, clean_environment):
+    """Ctrl-C pressed again and again, as a terminal sends it: to the workers too."""
+    store, out = tmp_path / "store", tmp_path / "run"
+    with started(*command(faces_csv, out, workers), environment=clean_environment) as process:
+        wait_until(lambda: "ingest" in finished_stages(store), "the end of ingest")
+        children = children_of(process.pid)
+        for _ in range(4):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.1)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert errors.strip().startswith("stopped: the same command goes on")
+        assert len(errors.strip().splitlines()) == 1, errors
+        wait_until(lambda: not any(map(is_alive, children)), "the workers' end")
+
+
+@pytest.mark.slow
+def test_the_scheduler_may_die(faces_csv, undisturbed, tmp_path, clean_environment):
+    """One line says so, and the same command elsewhere goes on."""
+    store, out = tmp_path / "store", tmp_path / "run"
+    with scheduler_with_workers(2, tmp_path) as address:
+        remote = command(faces_csv, out, "--scheduler", address)
+        with started(*remote, environment=clean_environment) as process:
+            wait_until(lambda: "represent" in finished_stages(store), "the end of represent")
+            host = psutil.Process(process.pid)
+            port = int(address.rpartition(":")[2])
+            (scheduler,) = {
+                found.pid
+                for found in psutil.net_connections("tcp")
+                if found.status == psutil.CONN_LISTEN and found.laddr.port == port
+            }
+            assert scheduler != host.pid
+            os.kill(scheduler, signal.SIGKILL)
+            _, errors = process.communicate(timeout=120)
+            assert process.returncode == 1
+            assert errors.strip().splitlines()[-1].startswith(f"error: the scheduler at {address}")
+            assert "Traceback" not in errors
+    again = daskfer("run", faces_csv, "--out", out, *CHANGES, environment=clean_environment)
+    assert again.returncode == 0, again.stderr
+    assert "represent" in json.loads((out / "metrics.json").read_text())["reused"]
+    assert_same(out, undisturbed)

@@ -173,8 +173,7 @@ def test_stability_of_blobs_is_one_and_of_noise_is_not(tmp_path: Path) -> None:
     for name, points in (("blobs", blobs), ("noise", noise)):
         files = in_files(tmp_path / name, points, [100, 200])
         labelings = [
-            internal.half_clustering(np.arange(300), files, 3, 2, 42, number)
-            for number in range(4)
+            internal.half_clustering(np.arange(300), files, 3, 2, 42, number) for number in range(4)
         ]
         assert all(labels.shape == (300,) for labels in labelings)
         found.append(internal.mean_pairwise_ari(labelings))
