@@ -98,6 +98,7 @@ def connected(where: Where) -> Iterator[Client]:
     SchedulerError
         When the scheduler does not answer, or the cluster file is wrong.
     """
+    _quiet_client()
     if where.scheduler is not None:
         with _client_of_address(where.scheduler) as client:
             _wait_for_worker(client, where.scheduler)
@@ -106,6 +107,16 @@ def connected(where: Where) -> Iterator[Client]:
         return
     with _cluster(where) as cluster, Client(cluster) as client, _one_thread(client):
         yield client
+
+
+def _quiet_client() -> None:
+    """Give the client's log the level of Dask's own, which its defaults set apart.
+
+    A scheduler that goes away is an error of ours, in one line; the client would add a traceback.
+    """
+    level = dask.config.get("logging.distributed", None)
+    if isinstance(level, str):
+        logging.getLogger("distributed.client").setLevel(level.upper())
 
 
 def check_reach(store: str, where: Where) -> None:
