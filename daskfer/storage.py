@@ -91,11 +91,11 @@ def write_array(path: str, array: np.ndarray) -> None:
 
 def read_array(path: str, *, mapped: bool = False) -> np.ndarray:
     """One array from .npy; `mapped` reads a local file's pages only as they are used."""
-    import numpy as np
+    from daskfer import npy
 
     if is_url(path):
-        return np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
-    return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        return npy.from_bytes(read_bytes(path))
+    return npy.mapped(path) if mapped else npy.read(path)
 
 
 def write_arrays(path: str, **arrays: np.ndarray) -> None:
@@ -109,10 +109,9 @@ def write_arrays(path: str, **arrays: np.ndarray) -> None:
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:
     """All named arrays of a .npz."""
-    import numpy as np
+    from daskfer import npy
 
-    with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    return npy.members(read_bytes(path))
 
 
 def _filesystem(path: str) -> tuple[Any, str]:

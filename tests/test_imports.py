@@ -122,7 +122,7 @@ def test_the_cli_alone_imports_typer() -> None:
 
 
 def test_faces_errors_storage_and_the_recipe_stand_at_the_bottom() -> None:
-    allowed = {"daskfer.errors", "daskfer.faces", "daskfer.storage"}
+    allowed = {"daskfer.errors", "daskfer.faces", "daskfer.npy", "daskfer.storage"}
     for module in ("errors", "faces", "storage", "randomness", "engine", "normalize"):
         names = IMPORTS[f"daskfer.{module}"]
         ours = {name for name in names if within(name, {"daskfer"})} - {"daskfer"}
