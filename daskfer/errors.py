@@ -25,3 +25,7 @@ class Stopped(DaskferError):
 
 class SchedulerError(DaskferError):
     """A scheduler, workers or a cluster file that cannot be used."""
+
+
+class CacheError(DaskferError):
+    """A store that cannot be listed or cleared as asked, or not now."""

@@ -2,7 +2,8 @@
 
 A stage's folder is ``STORE/<stage>/<key>``, where the key is a fingerprint of the recipe's part,
 the seed, the keys or contents of what came before and the format's version. ``stage.json`` is
-written last, so a folder that has it is complete; one that lacks it is continued.
+written last, so a folder that has it is complete; one that lacks it is continued. Its time says
+when the folder was last used (behind a URL, when it was made).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,12 @@ FORMAT = 1
 """Version of what stages write; a change of it starts afresh beside what is there."""
 
 ENVIRONMENT_VARIABLE = "DASKFER_STORE"
+
+STAGES = ("ingest", "represent", "reduce", "cluster", "classify", "evaluate")
+"""The stages that keep results here, in data order; no other folder of a store is cleared."""
+
+USE_SECONDS = 3600
+"""How exact the time of the last use is; younger times are left as they are."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,15 @@ class StageFolder:
         return self.file(f"{number:06d}.{part}")
 
     def summary(self) -> Any:
-        """What the finished stage said of itself, or None when it has not finished."""
+        """What the finished stage said of itself, or None when it has not finished.
+
+        To ask for it is to use the stage, and the time of the file says so.
+        """
         path = self.file("stage.json")
-        return storage.read_json(path) if storage.exists(path) else None
+        if not storage.exists(path):
+            return None
+        _note_use(path)
+        return storage.read_json(path)
 
     def finish(self, summary: Any) -> Any:
         """Mark the stage as finished with a summary of plain values, and return it."""
@@ -56,6 +71,15 @@ class Store:
     def stage(self, name: str, *parts: Any) -> StageFolder:
         """The folder of a stage for these ingredients."""
         return StageFolder(storage.join(self.root, name, fingerprint(FORMAT, name, *parts)))
+
+
+def _note_use(path: str) -> None:
+    if storage.is_url(path):
+        return
+    # Somebody else's store, or one on a disk that may only be read, serves all the same.
+    with suppress(OSError):
+        if time.time() - os.stat(path).st_mtime > USE_SECONDS:
+            os.utime(path)
 
 
 def fingerprint(*parts: Any) -> str:
