@@ -22,11 +22,14 @@ class BlockFiles:
         The ending of their names.
     starts : tuple of int
         Position of each block's first row, and at last the number of rows.
+    names : tuple of str, optional
+        What the blocks' files are called before the part, where that is not their number.
     """
 
     folder: StageFolder
     part: str
     starts: tuple[int, ...]
+    names: tuple[str, ...] | None = None
 
     @property
     def count(self) -> int:
@@ -40,6 +43,8 @@ class BlockFiles:
 
     def path(self, number: int) -> str:
         """The file of a block."""
+        if self.names is not None:
+            return self.folder.file(f"{self.names[number]}.{self.part}")
         return self.folder.block(number, self.part)
 
     def block(self, number: int) -> np.ndarray:

@@ -51,6 +51,8 @@ class FaceTable:
         BLAKE2b hash of the pixels.
     blank : bool array (n,)
         Whether all pixels are equal.
+    look : uint64 array (n,)
+        Difference hash of the image; similar images have the same.
     """
 
     row: np.ndarray
@@ -59,6 +61,7 @@ class FaceTable:
     usage: np.ndarray
     digest: np.ndarray
     blank: np.ndarray
+    look: np.ndarray
 
     def __len__(self) -> int:
         return len(self.row)

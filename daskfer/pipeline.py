@@ -21,7 +21,8 @@ from daskfer.stages.classify import Trained, train
 from daskfer.stages.cluster import Clusters, cluster
 from daskfer.stages.context import Context, Methods, Watch
 from daskfer.stages.evaluate import Evaluation, evaluate, figures
-from daskfer.stages.ingest import DEFAULT_RANGE, Faces, ingest
+from daskfer.stages.ingest import Faces, ingest, read_faces
+from daskfer.stages.parts import DEFAULT_RANGE
 from daskfer.stages.reduce import Reduced, reduce
 from daskfer.stages.represent import represent
 from daskfer.store import Store
@@ -79,6 +80,13 @@ def _import_later() -> None:
     with suppress(ImportError):
         for module in LATER:
             importlib.import_module(module)
+
+
+def read(
+    recipe: Recipe, sources: list[Source], store: Store, engine: Engine, watch: Watch
+) -> Faces:
+    """Read the sources and no more, however many of their rows are bad."""
+    return read_faces(Context(recipe, store, engine, METHODS, watch), sources)
 
 
 def run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import yaml
 from daskfer import __version__, storage
 from daskfer.errors import RunFolderError
 from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.ingest.quarantine import TooManyBad
 from daskfer.ingest.sources import Source
 from daskfer.recipe import NameByFile, Recipe
 from daskfer.store import FORMAT, fingerprint
@@ -49,7 +50,7 @@ class RunFolder:
         mine = {
             "daskfer": __version__,
             "identity": identity(recipe, sources),
-            "inputs": [asdict(source) for source in sources],
+            "inputs": [source.key() for source in sources],
         }
         if storage.exists(self.file(OWNER)):
             owner = storage.read_json(self.file(OWNER))
@@ -90,6 +91,14 @@ class RunFolder:
         path = self.file("metrics.json")
         return storage.read_json(path) if storage.exists(path) else None
 
+    def refuse(self, error: TooManyBad) -> TooManyBad:
+        """Write down the bad rows of a run that they stop; the error that says where they are."""
+        from daskfer.ingest.quarantine import quarantine_csv
+
+        path = self.file("quarantine.csv")
+        storage.write_text(path, quarantine_csv(error.rows))
+        return TooManyBad(f"{error}; all of them are in {path}", error.rows)
+
     def write(self, result: Result, metrics: dict[str, Any]) -> None:
         """Write all files; metrics.json comes last and says that the run has finished."""
         from daskfer.ingest.quarantine import quarantine_csv
@@ -122,7 +131,7 @@ def identity(recipe: Recipe, sources: list[Source]) -> str:
     names = ""
     if isinstance(recipe.name, NameByFile) and os.path.exists(recipe.name.file):
         names = Path(recipe.name.file).read_text(errors="replace")
-    return fingerprint(FORMAT, recipe.as_dict(), names, [asdict(source) for source in sources])
+    return fingerprint(FORMAT, recipe.as_dict(), names, [source.key() for source in sources])
 
 
 def default_path(recipe_name: str, recipe: Recipe, sources: list[Source]) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ def join(folder: str, *names: str) -> str:
 def exists(path: str) -> bool:
     """Whether a file is there."""
     if is_url(path):
-        filesystem, inner = _filesystem(path)
+        filesystem, inner = filesystem_of(path)
         return bool(filesystem.exists(inner))
     return os.path.exists(path)
 
@@ -34,11 +34,20 @@ def exists(path: str) -> bool:
 def read_bytes(path: str, start: int = 0, stop: int | None = None) -> bytes:
     """The bytes of a file from `start` up to `stop` (its end by default)."""
     if is_url(path):
-        filesystem, inner = _filesystem(path)
+        filesystem, inner = filesystem_of(path)
         return bytes(filesystem.cat_file(inner, start=start, end=stop))
     with open(path, "rb") as file:
         file.seek(start)
         return file.read(-1 if stop is None else stop - start)
+
+
+def open_binary(path: str) -> BinaryIO:
+    """A file to read from, with `read` and `seek`; the caller closes it."""
+    if is_url(path):
+        filesystem, inner = filesystem_of(path)
+        found: BinaryIO = filesystem.open(inner, "rb")
+        return found
+    return open(path, "rb")
 
 
 def write_whole(path: str, data: bytes | memoryview) -> None:
@@ -49,7 +58,7 @@ def write_whole(path: str, data: bytes | memoryview) -> None:
     smb) give no such promise.
     """
     if is_url(path):
-        filesystem, inner = _filesystem(path)
+        filesystem, inner = filesystem_of(path)
         filesystem.makedirs(filesystem._parent(inner), exist_ok=True)
         filesystem.pipe_file(inner, bytes(data))
         return
@@ -114,7 +123,21 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
     return npy.members(read_bytes(path))
 
 
-def _filesystem(path: str) -> tuple[Any, str]:
+def filesystem_of(path: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it."""
     import fsspec
 
-    return fsspec.core.url_to_fs(path)
+    found: tuple[Any, str] = fsspec.core.url_to_fs(path)
+    return found
+
+
+def version_of(filesystem: Any, inner: str, info: dict[str, Any]) -> str:
+    """What changes when a remote file does: its ETag, checksum or time of change.
+
+    Where its server says none of these, fsspec's key of it, which is made from all that is known.
+    """
+    for field in ("ETag", "etag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified",
+                  "last_modified", "mtime", "updated", "created"):  # fmt: skip
+        if info.get(field):
+            return str(info[field])
+    return str(filesystem.ukey(inner))

@@ -37,6 +37,7 @@ def table_of(
         usage=np.array(usage if usage is not None else [UNKNOWN] * n, np.int8),
         digest=np.stack([digest, digest * 7], axis=1),
         blank=np.zeros(n, bool),
+        look=np.zeros(n, np.uint64),
     )
 
 

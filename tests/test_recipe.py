@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daskfer.cli.run import DEFAULT_RECIPE
+from daskfer.cli.options import DEFAULT_RECIPE
 from daskfer.errors import RecipeError
 from daskfer.recipe import (
     BalanceByClass,

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from daskfer import __version__
-from daskfer.cli import demo, run
+from daskfer.cli import cache, demo, inspect, run
 from daskfer.errors import DaskferError, Stopped
 
 app = typer.Typer(
@@ -28,7 +28,9 @@ app = typer.Typer(
 )
 
 
-def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+def _interruptible(
+    command: Callable[..., None], rest: str = "goes on from the last finished stage"
+) -> Callable[..., None]:
     """The command, with Ctrl-C as an error of ours: typer would end without a word."""
 
     @functools.wraps(command)
@@ -36,15 +38,20 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*arguments, **options)
         except KeyboardInterrupt:
-            raise Stopped(
-                "stopped: the same command goes on from the last finished stage"
-            ) from None
+            raise Stopped(f"stopped: the same command {rest}") from None
 
     return wrapped
 
 
 app.command("demo")(_interruptible(demo.demo))
+app.command("inspect")(_interruptible(inspect.inspect, "reads again"))
 app.command("run")(_interruptible(run.run))
+
+_cache = typer.Typer(rich_markup_mode=None)
+_cache.callback(invoke_without_command=True)(_interruptible(cache.overview, "lists it again"))
+_cache.command("list")(_interruptible(cache.list_folders, "lists it again"))
+_cache.command("clear")(_interruptible(cache.clear, "clears the rest"))
+app.add_typer(_cache, name="cache")
 
 
 def _show_version(wanted: bool) -> None:

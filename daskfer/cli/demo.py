@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from daskfer.cli.run import DEFAULT_RANGE_MB, prepare_process, run_job, show
-
-if TYPE_CHECKING:
-    from daskfer.dask.connect import Where
+from daskfer.cli.options import DEFAULT_RANGE_MB
+from daskfer.cli.run import run_job, show
+from daskfer.cli.session import place_of, prepare_process
 
 
 def demo(
@@ -47,12 +46,6 @@ def demo(
         write_csv(faces, rows, seed, difficulty)
     metrics, folder = run_job(
         [str(faces)], "hog", load_recipe("hog"), str(out / name), str(out / "store"),
-        lambda: _threads(workers), DEFAULT_RANGE_MB << 20,
+        place_of(None, None, workers, False), DEFAULT_RANGE_MB << 20,
     )  # fmt: skip
     show(metrics, folder, as_json)
-
-
-def _threads(workers: int | None) -> Where:
-    from daskfer.dask.connect import Where
-
-    return Where(workers=workers)

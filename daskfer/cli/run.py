@@ -3,63 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daskfer.errors import RecipeError
+from daskfer.cli import options
+from daskfer.cli.session import place_of, prepare_process, session
 
 if TYPE_CHECKING:
     from daskfer.dask.connect import Where
     from daskfer.recipe import Recipe
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-DEFAULT_RECIPE = "hog"
-DEFAULT_RANGE_MB = 8
-
 
 def run(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="CSV files of faces, globs or fsspec URLs."),
-    ],
-    recipe: Annotated[
-        str, typer.Option(help="Shipped recipe (hog, seed) or a recipe file.")
-    ] = DEFAULT_RECIPE,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="STAGE.KEY=VALUE", help="Change a key of the recipe; repeatable."
-        ),
-    ] = None,
+    inputs: options.Inputs,
+    recipe: options.RecipeName = options.DEFAULT_RECIPE,
+    changes: options.Changes = None,
+    max_bad: options.MaxBad = None,
     out: Annotated[
         str | None, typer.Option(help="Run folder; by default one under runs/ named after the run.")
     ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="YAML file that says which Dask cluster to start."),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers to start; by default one a core.")
-    ] = None,
-    processes: Annotated[
-        bool,
-        typer.Option(
-            "--processes/--threads", help="Local workers as processes, or as threads of this one."
-        ),
-    ] = False,
-    store: Annotated[
-        str | None,
-        typer.Option(help="Where stages keep their results; $DASKFER_STORE, or the user's cache."),
-    ] = None,
-    csv_block: Annotated[
-        int, typer.Option(min=1, metavar="MB", help="Megabytes of a CSV file that a task scans.")
-    ] = DEFAULT_RANGE_MB,
+    scheduler: options.Scheduler = None,
+    cluster: options.ClusterFile = None,
+    workers: options.Workers = None,
+    processes: options.Processes = False,
+    store: options.StoreFolder = None,
+    csv_block: options.CsvBlock = options.DEFAULT_RANGE_MB,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print metrics.json instead of a table.")
     ] = False,
@@ -72,39 +42,10 @@ def run(
     from daskfer.recipe import load_recipe
 
     prepare_process()
-    if scheduler is not None and cluster is not None:
-        raise RecipeError("--scheduler and --cluster exclude each other: give one of them")
-    resolved = load_recipe(recipe, changes or [])
-    metrics, folder = run_job(
-        inputs,
-        recipe,
-        resolved,
-        out,
-        store,
-        lambda: _where(scheduler, cluster, workers, processes),
-        csv_block << 20,
-    )
+    place = place_of(scheduler, cluster, workers, processes)
+    resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
+    metrics, folder = run_job(inputs, recipe, resolved, out, store, place, csv_block << 20)
     show(metrics, folder, as_json)
-
-
-def prepare_process() -> None:
-    """Settings that must be there before anything heavy is imported, here and in workers.
-
-    Numerical libraries keep to one thread, because each worker has a core of its own; and Dask's
-    log is for --debug only, because what a user can mend is said in one line.
-    """
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = "1"
-    if not os.environ.get("DASKFER_DEBUG"):
-        os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
-
-
-def _where(
-    scheduler: str | None, cluster: str | None, workers: int | None, processes: bool
-) -> Where:
-    from daskfer.dask.connect import Where
-
-    return Where(scheduler, cluster, workers, processes)
 
 
 def run_job(
@@ -117,12 +58,10 @@ def run_job(
     range_bytes: int,
 ) -> tuple[dict[str, Any], str]:
     """Run the pipeline for a run folder, unless it has finished; its metrics and its path."""
-    from contextlib import ExitStack
-
     from daskfer.cli.console import Progress
-    from daskfer.ingest.sources import find_sources
+    from daskfer.ingest.quarantine import TooManyBad
+    from daskfer.ingest.sources import find_sources, notes_of
     from daskfer.run_folder import RunFolder, default_path
-    from daskfer.store import Store, absolute, default_root
 
     sources = find_sources(inputs)
     path = out or default_path(recipe_name, recipe, sources)
@@ -133,36 +72,22 @@ def run_job(
     if metrics is not None:
         progress.say(f"{path} is finished; nothing to compute")
         return metrics, path
-    progress.say("starting workers")
-    from daskfer.dask.connect import (
-        check_reach,
-        connected,
-        dashboard_link,
-        peak_memory,
-        scheduler_errors,
-    )
-    from daskfer.dask.engine import DaskEngine
-    from daskfer.pipeline import import_ahead
-    from daskfer.pipeline import run as run_pipeline
-    from daskfer.versions import versions
+    for note in notes_of(sources):
+        progress.say(note)
+    with session(where, store, progress, whole_job=True) as here:
+        from daskfer.dask.connect import peak_memory
+        from daskfer.pipeline import run as run_pipeline
+        from daskfer.versions import versions
 
-    place = where()
-    root = absolute(store or default_root())
-    check_reach(root, place)
-    imports = import_ahead()
-    # Joined at the end: an interpreter must not end while a library is being imported.
-    with ExitStack() as stack:
-        stack.callback(imports.join)
-        stack.enter_context(scheduler_errors(place))
-        client = stack.enter_context(connected(place))
-        progress.say(f"dashboard: {dashboard_link(client)}")
-        engine = DaskEngine(client, progress.advance)
-        result = run_pipeline(recipe, sources, Store(root), engine, progress, range_bytes)
+        try:
+            result = run_pipeline(recipe, sources, here.store, here.engine, progress, range_bytes)
+        except TooManyBad as error:
+            raise folder.refuse(error) from None
         metrics = {
             **result.figures,
             "seconds": {name: round(value, 3) for name, value in progress.seconds.items()},
             "reused": progress.taken_over,
-            "peak_memory_bytes": peak_memory(client),
+            "peak_memory_bytes": peak_memory(here.client),
             "versions": versions(),
         }
         with progress.stage("report", len(result.faces.table)):

@@ -1,4 +1,4 @@
-"""FER2013's CSV form: its header, and blocks of its rows parsed from byte ranges."""
+"""FER2013's CSV form: what the beginning of a file says of the rest."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import csv
 from collections import Counter
 from dataclasses import dataclass
 
-import numpy as np
-
-from daskfer import storage
 from daskfer.errors import InputError
-from daskfer.faces import EMOTIONS, UNKNOWN, USAGES, side_of
-from daskfer.ingest.duplicates import digests
-from daskfer.ingest.quarantine import BEGINNING, BadRow, explain_row
+from daskfer.faces import side_of
+from daskfer.ingest.lines import NEWLINE, RETURN
 
-HEAD_BYTES = 1 << 20
-"""Bytes read from a file's beginning to learn its columns and the size of its faces."""
+MAX_ROW_BYTES = 4 << 20
+"""Longest row that is read: enough for a face of 1024×1024 pixels."""
+
+HEAD_BYTES = 2 * MAX_ROW_BYTES
+"""Bytes of a file's beginning that suffice to learn its columns and the size of its faces."""
+
+SEPARATORS = ",;\t"
 
 _BOM = b"\xef\xbb\xbf"
-_EMOTION_CODES = {
-    **{str(code).encode(): code for code in range(len(EMOTIONS))},
-    **{name.encode(): code for code, name in enumerate(EMOTIONS)},
-}
-_USAGE_CODES = {name.lower().encode(): code for code, name in enumerate(USAGES)}
+_OTHER_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 @dataclass(frozen=True)
@@ -31,10 +28,6 @@ class CsvLayout:
 
     Attributes
     ----------
-    path : str
-        The file.
-    bytes : int
-        Its size.
     columns : tuple of str
         The header's names, without blanks around them.
     body : int
@@ -43,14 +36,18 @@ class CsvLayout:
         Number of the line that begins there; the file's first line is 1.
     side : int
         Side of its faces in pixels: the most frequent one among its first rows.
+    newline : int
+        The byte that ends its lines: a line feed, or the carriage return of old Macs.
+    separator : str
+        What separates its columns: a comma, a semicolon or a tab.
     """
 
-    path: str
-    bytes: int
     columns: tuple[str, ...]
     body: int
     body_line: int
     side: int
+    newline: int = NEWLINE
+    separator: str = ","
 
     def column(self, name: str) -> int:
         """Index of the column with this name in any case, or -1."""
@@ -58,83 +55,92 @@ class CsvLayout:
         return names.index(name) if name in names else -1
 
 
-@dataclass(frozen=True)
-class CsvBlock:
-    """A block's place in a file: bytes [start, stop), `records` lines, the first one's numbers."""
-
-    start: int
-    stop: int
-    records: int
-    first_row: int
-    first_line: int
-
-
-@dataclass(frozen=True)
-class ParsedBlock:
-    """The good rows of a block as arrays, and the bad ones with their reasons."""
-
-    row: np.ndarray
-    pixels: np.ndarray
-    emotion: np.ndarray
-    usage: np.ndarray
-    digest: np.ndarray
-    blank: np.ndarray
-    bad: list[BadRow]
-
-
-def read_layout(path: str, size: int) -> CsvLayout:
+def read_layout(path: str, head: bytes) -> CsvLayout:
     """Read a CSV file's header and first rows.
+
+    Parameters
+    ----------
+    path : str
+        Its name, for errors.
+    head : bytes
+        Its text, or the first HEAD_BYTES of it.
 
     Raises
     ------
     InputError
         When the file is empty, has no ``pixels`` column or no row with a square image.
     """
-    head = storage.read_bytes(path, 0, min(size, HEAD_BYTES))
     if not head.strip():
         raise InputError(f"{path} is empty: expected a CSV file with a pixels column")
-    skipped = len(_BOM) if head.startswith(_BOM) else 0
-    while head[skipped : skipped + 1] in (b"\n", b"\r"):
-        skipped += 1
-    end = head.find(b"\n", skipped)
+    if encoding := _OTHER_BOMS.get(head[:2]):
+        raise InputError(
+            f"{path} is text in {encoding}: expected UTF-8 "
+            f"(iconv -f {encoding} -t UTF-8 turns it into that)"
+        )
+    start = len(_BOM) if head.startswith(_BOM) else 0
+    while head[start : start + 1] in (b"\n", b"\r"):
+        start += 1
+    newline = _newline_of(head, start)
+    end = head.find(newline, start)
     end = len(head) if end < 0 else end
-    columns = _header_columns(path, head[skipped:end])
-    body = min(end + 1, size)
+    columns, separator = _header(path, head[start:end])
+    body = min(end + 1, len(head))
+    rows = head[body:].split(bytes([newline]), 1000)
+    if len(rows) > 1000 or len(head) >= HEAD_BYTES:
+        # The rest, or a row that is cut off where the head ends.
+        del rows[-1]
     pixel_column = [column.lower() for column in columns].index("pixels")
-    side = _first_side(path, head[body:], len(columns), pixel_column)
-    return CsvLayout(path, size, columns, body, head[:body].count(b"\n") + 1, side)
+    side = _first_side(path, rows, columns, pixel_column, separator)
+    line = head[:body].count(newline) + 1
+    return CsvLayout(columns, body, line, side, newline, separator)
 
 
-def _header_columns(path: str, line: bytes) -> tuple[str, ...]:
+def _newline_of(head: bytes, start: int) -> int:
+    """The byte that ends the header: a carriage return only where no line feed follows it."""
+    feed, carriage = head.find(NEWLINE, start), head.find(RETURN, start)
+    if carriage < 0 or 0 <= feed <= carriage + 1:
+        return NEWLINE
+    return RETURN
+
+
+def _header(path: str, line: bytes) -> tuple[tuple[str, ...], str]:
+    """The header's columns and what separates them."""
     text = line.decode(errors="replace").strip("\r\n")
+    for separator in SEPARATORS:
+        columns = _split(text, separator)
+        lower = [column.lower() for column in columns]
+        if "pixels" in lower:
+            for name in ("pixels", "emotion", "usage"):
+                if lower.count(name) > 1:
+                    raise InputError(f"{path} has more than one {name} column: expected one")
+            return columns, separator
+    columns = max((_split(text, separator) for separator in SEPARATORS), key=len)
+    found = ", ".join(column if len(column) <= 24 else column[:24] + "…" for column in columns[:12])
+    # A binary file has a first line too, and a terminal would obey what is in it.
+    found = "".join(letter if letter.isprintable() else "?" for letter in found)
+    raise InputError(
+        f"{path} has no pixels column: expected a CSV file in UTF-8 with a header such as "
+        f"emotion,pixels,Usage, found the columns {found or 'nothing'}"
+    )
+
+
+def _split(text: str, separator: str) -> tuple[str, ...]:
     try:
-        (fields,) = csv.reader([text])
+        (fields,) = csv.reader([text], delimiter=separator)
     except (csv.Error, ValueError):
         fields = [text]
-    columns = tuple(field.strip() for field in fields)
-    lower = [column.lower() for column in columns]
-    if "pixels" not in lower:
-        found = ", ".join(
-            column if len(column) <= 24 else column[:24] + "…" for column in columns[:12]
-        )
-        # A binary file has a first line too, and a terminal would obey what is in it.
-        found = "".join(letter if letter.isprintable() else "?" for letter in found)
-        raise InputError(
-            f"{path} has no pixels column: expected a CSV file in UTF-8 with a header such as "
-            f"emotion,pixels,Usage, found {found or 'nothing'}"
-        )
-    for name in ("pixels", "emotion", "usage"):
-        if lower.count(name) > 1:
-            raise InputError(f"{path} has more than one {name} column: expected one")
-    return columns
+    return tuple(field.strip() for field in fields)
 
 
-def _first_side(path: str, text: bytes, columns: int, pixel_column: int) -> int:
+def _first_side(
+    path: str, rows: list[bytes], columns: tuple[str, ...], pixel_column: int, separator: str
+) -> int:
     counts = []
     sides: Counter[int] = Counter()
-    for line in text.split(b"\n")[:1000]:
-        fields = line.decode(errors="replace").split(",")
-        if not line.strip() or len(fields) != columns:
+    filled = [row for row in rows if row.strip()]
+    for row in filled:
+        fields = row.decode(errors="replace").split(separator)
+        if len(fields) != len(columns):
             continue
         values = fields[pixel_column].strip().strip('"').split()
         side = side_of(len(values))
@@ -144,84 +150,15 @@ def _first_side(path: str, text: bytes, columns: int, pixel_column: int) -> int:
     if sides:
         # The most frequent one: the first row may be a bad one that happens to be square.
         return sides.most_common(1)[0][0]
-    if not counts:
-        raise InputError(f"{path} has no rows: expected at least one face after the header")
-    raise InputError(
-        f"{path}: no row has the pixels of a square face (the first has {counts[0]}); "
-        "expected 2304 numbers for 48×48"
-    )
-
-
-def parse_block(layout: CsvLayout, block: CsvBlock, data: bytes) -> ParsedBlock:
-    """Parse one block's bytes into arrays; rows that are not faces are set aside.
-
-    Parameters
-    ----------
-    layout : CsvLayout
-    block : CsvBlock
-    data : bytes
-        The file's bytes [block.start, block.stop).
-    """
-    # numba is imported by the kernel, and only where rows are parsed.
-    from daskfer.ingest.kernel import parse_records
-
-    buffer = np.frombuffer(data, np.uint8)
-    kept = np.array([layout.column("emotion"), layout.column("usage")], np.int64)
-    wanted = layout.side * layout.side
-    pixels, good, places, fields = parse_records(
-        buffer, len(layout.columns), layout.column("pixels"), kept, wanted, block.records
-    )
-    emotion = np.full(block.records, UNKNOWN, np.int8)
-    usage = np.full(block.records, UNKNOWN, np.int8)
-    reasons: dict[int, str] = {}
-    for record in np.flatnonzero(good):
-        (first, last), (third, fourth) = fields[record].tolist()
-        if first >= 0:
-            text = data[first:last].strip()
-            code = _EMOTION_CODES.get(text)
-            if code is None:
-                code = _EMOTION_CODES.get(text.lower())
-            if code is None:
-                reasons[int(record)] = (
-                    f"emotion {_shown(text)}: expected 0–6 or one of {', '.join(EMOTIONS)}"
-                )
-                continue
-            emotion[record] = code
-        if third >= 0:
-            text = data[third:fourth].strip()
-            code = _USAGE_CODES.get(text.lower())
-            if code is None:
-                reasons[int(record)] = f"Usage {_shown(text)}: expected one of {', '.join(USAGES)}"
-                continue
-            usage[record] = code
-    for record in np.flatnonzero(~good):
-        start, end, _ = places[record].tolist()
-        reasons[int(record)] = explain_row(
-            data[start:end], list(layout.columns), layout.column("pixels"), wanted
+    if counts:
+        raise InputError(
+            f"{path}: no row has the pixels of a square face (the first has {counts[0]}); "
+            "expected 2304 numbers for 48×48"
         )
-    bad = [
-        _bad_row(layout, block, data, places[record], reasons[record]) for record in sorted(reasons)
-    ]
-    good[list(reasons)] = False
-    kept_pixels = pixels if good.all() else pixels[good]
-    return ParsedBlock(
-        row=block.first_row + np.flatnonzero(good).astype(np.int64),
-        pixels=kept_pixels,
-        emotion=emotion[good],
-        usage=usage[good],
-        digest=digests(kept_pixels),
-        blank=(kept_pixels == kept_pixels[:, :1]).all(axis=1),
-        bad=bad,
-    )
-
-
-def _bad_row(
-    layout: CsvLayout, block: CsvBlock, data: bytes, place: np.ndarray, reason: str
-) -> BadRow:
-    start, end, line = place.tolist()
-    beginning = data[start : min(end, start + BEGINNING)].decode(errors="replace")
-    return BadRow(layout.path, block.first_line + line, block.start + start, reason, beginning)
-
-
-def _shown(text: bytes) -> str:
-    return repr(text[:24].decode(errors="replace"))
+    if filled:
+        found = filled[0].decode(errors="replace").count(separator) + 1
+        raise InputError(
+            f"{path}: no row has the header's {len(columns)} columns (the first has {found}); "
+            f"expected {', '.join(columns)}"
+        )
+    raise InputError(f"{path} has no rows: expected at least one face after the header")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NEWLINE, _RETURN = 10, 13
+NEWLINE, RETURN = 10, 13
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def byte_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
     return [(low, min(low + size, stop)) for low in range(start, stop, size)]
 
 
-def index_range(data: np.ndarray, first: int, start: int, stop: int, body: int) -> RangeIndex:
+def index_range(
+    data: np.ndarray, first: int, start: int, stop: int, body: int, newline: int = NEWLINE
+) -> RangeIndex:
     """Find the records that begin in the range [start, stop) of a file.
 
     Parameters
@@ -61,19 +63,21 @@ def index_range(data: np.ndarray, first: int, start: int, stop: int, body: int) 
         Offsets in the file.
     body : int
         Offset at which the first line after the header begins; a line begins there by itself.
+    newline : int
+        The byte that ends lines: a line feed, or the carriage return of old Macs.
     """
     # A line begins after each line end in [start - 1, stop - 1).
     low = max(start - 1, body)
-    ends = np.flatnonzero(data[low - first : stop - 1 - first] == _NEWLINE) + (low + 1)
+    ends = np.flatnonzero(data[low - first : stop - 1 - first] == newline) + (low + 1)
     newlines = len(ends)
     lines = np.arange(1, newlines + 1, dtype=np.int64)
     starts = ends.astype(np.int64)
     if start <= body:
         starts = np.concatenate([[np.int64(body)], starts])
         lines = np.concatenate([[np.int64(0)], lines])
-    padded = np.concatenate([data, np.full(2, _NEWLINE, np.uint8)])
+    padded = np.concatenate([data, np.full(2, newline, np.uint8)])
     byte, following = padded[starts - first], padded[starts - first + 1]
-    filled = (byte != _NEWLINE) & ~((byte == _RETURN) & (following == _NEWLINE))
+    filled = (byte != newline) & ~((byte == RETURN) & (following == newline))
     return RangeIndex(starts[filled], lines[filled], newlines)
 
 

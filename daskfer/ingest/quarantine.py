@@ -16,18 +16,42 @@ BEGINNING = 60
 COLUMNS = ("source", "line", "byte offset", "reason", "beginning of the row")
 
 
+class TooManyBad(InputError):
+    """More rows are bad than the recipe tolerates; `rows` has all of them."""
+
+    def __init__(self, message: str, rows: tuple[BadRow, ...]) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
 @dataclass(frozen=True)
 class BadRow:
-    """A row that was set aside: where it stands, why, and how it begins."""
+    """A row that was set aside: where it stands, why, and how it begins.
+
+    Attributes
+    ----------
+    source : str
+        The file, and its member where the file is an archive.
+    line : int or None
+        Its line in a text file, its row in Parquet (the first is 1); None for an image.
+    offset : int or None
+        Byte at which the line begins, in the unpacked text of a compressed file; None elsewhere.
+    reason : str
+        What kind of fault, then a colon and the details.
+    beginning : str
+        Its first characters.
+    """
 
     source: str
-    line: int
-    offset: int
+    line: int | None
+    offset: int | None
     reason: str
     beginning: str
 
 
-def explain_row(text: bytes, columns: list[str], pixel_column: int, wanted: int) -> str:
+def explain_row(
+    text: bytes, columns: list[str], pixel_column: int, wanted: int, separator: str = ","
+) -> str:
     """Say why a line is not a good row.
 
     Parameters
@@ -40,6 +64,8 @@ def explain_row(text: bytes, columns: list[str], pixel_column: int, wanted: int)
         Which of them holds the pixels.
     wanted : int
         The number of pixels that a face of this file has.
+    separator : str
+        What separates columns.
     """
     if b"\0" in text:
         return "NUL byte in the row"
@@ -47,13 +73,29 @@ def explain_row(text: bytes, columns: list[str], pixel_column: int, wanted: int)
         line = text.decode()
     except UnicodeDecodeError:
         return "not UTF-8 text"
-    try:
-        (fields,) = csv.reader([line], strict=True)
-    except (csv.Error, ValueError):
+    fields = _fields(line, separator)
+    if fields is None:
         return "broken quotes"
     if len(fields) != len(columns):
         return f"wrong column count: {len(fields)}, expected {len(columns)}"
     return explain_pixels(fields[pixel_column].split(), wanted)
+
+
+def _fields(line: str, separator: str) -> list[str] | None:
+    """The fields of a line, quoted from end to end or not at all; None where quotes are broken."""
+    fields, start = [], 0
+    while True:
+        quoted = line.startswith('"', start)
+        end = line.find('"' if quoted else separator, start + quoted)
+        if quoted and end < 0:
+            return None
+        fields.append(line[start + quoted : end] if end >= 0 else line[start:])
+        end += quoted
+        if end < 0 or end == len(line):
+            return fields
+        if line[end] != separator:
+            return None
+        start = end + 1
 
 
 def explain_pixels(values: list[str], wanted: int) -> str:
@@ -64,34 +106,51 @@ def explain_pixels(values: list[str], wanted: int) -> str:
         if value.isascii() and value.isdigit():
             # By its length first: Python refuses to read thousands of digits.
             if len(value.lstrip("0")) > 3 or int(value[-3:]) > 255:
-                return f"pixel {_short(value)} above 255"
+                return f"pixel above 255: {_short(value)}"
             continue
         try:
             number = float(value)
         except ValueError:
-            return f"pixel {_short(value)!r} is not a number"
+            return f"pixel not a number: {_short(value)!r}"
         if number != number:
-            return "pixel NaN"
+            return f"pixel not a number: {_short(value)}"
         if number < 0:
-            return f"pixel {_short(value)} is negative"
-        return f"pixel {_short(value)} is not a whole number"
+            return f"pixel below 0: {_short(value)}"
+        return f"pixel not a whole number: {_short(value)}"
     if len(values) != wanted:
         amount = "too few" if len(values) < wanted else "too many"
         return f"{amount} pixels: {len(values)}, expected {wanted}"
     return "unusual spacing or quotes in the row"
 
 
+def by_reason(bad: Iterable[BadRow]) -> dict[str, int]:
+    """How many rows are bad for each kind of reason, the most frequent first."""
+    return dict(Counter(row.reason.partition(":")[0] for row in bad).most_common())
+
+
 def check_share(bad: Iterable[BadRow], read: int, max_bad: float) -> None:
-    """Raise when more of the rows are bad than the recipe tolerates, with a count by reason."""
-    rows = list(bad)
+    """Raise when more of the rows are bad than the recipe tolerates, with a count by reason.
+
+    Raises
+    ------
+    TooManyBad
+        It carries the rows, so that whoever catches it can write them down.
+    """
+    rows = tuple(bad)
     if not rows or len(rows) / read <= max_bad:
         return
-    reasons = Counter(row.reason.partition(":")[0] for row in rows)
-    listed = ", ".join(f"{count:,} × {reason}" for reason, count in reasons.most_common(5))
-    raise InputError(
+    listed = ", ".join(f"{count:,} × {reason}" for reason, count in by_reason(rows).items())
+    first = rows[0]
+    place = first.source if first.line is None else f"line {first.line} of {first.source}"
+    way = (
+        "none of them is a face"
+        if len(rows) == read
+        else f"mend them or allow more with --max-bad {_enough(len(rows) / read):g}"
+    )
+    raise TooManyBad(
         f"{len(rows):,} of {read:,} rows are bad, more than ingest.max_bad={max_bad:g} allows "
-        f"({listed}; first: line {rows[0].line} of {rows[0].source}); mend the file or raise "
-        f"the limit with --set ingest.max_bad={_enough(len(rows) / read):g}"
+        f"({listed}; first: {place}); {way}",
+        rows,
     )
 
 

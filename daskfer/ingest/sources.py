@@ -1,86 +1,305 @@
-"""Inputs: which files a run reads, and how to know them again."""
+"""Inputs: which files a run reads, what they are, and how to know them again."""
 
 from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from daskfer import storage
 from daskfer.errors import InputError
+from daskfer.ingest import forms
+from daskfer.ingest.archives import Member, members
+from daskfer.ingest.images import find_images, is_image
+from daskfer.store import fingerprint
+
+Form = Literal["csv", "parquet", "images"]
+
+EXTRAS = {"s3": "pip install 'daskfer[s3]'", "s3a": "pip install 'daskfer[s3]'"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read, its size in bytes, and a version that changes when its content does.
+    """Something to read: a table, packed or not, or a set of images.
 
-    The version is the time of the last change (ns) for a local file, and what fsspec knows as
-    the file's unique key (an etag, say) behind a URL.
+    Attributes
+    ----------
+    path : str
+        A file, or the folder that the images are in; absolute, or an fsspec URL.
+    bytes : int
+        Its size; of images the sum.
+    version : str
+        What changes when the content does: the time of the last change (ns) of a local file,
+        the ETag or checksum or time of change behind a URL, a fingerprint of these for all
+        files of a set of images.
+    form : {"csv", "parquet", "images"}
+    compression : {"", "gzip", "bz2", "xz", "zstd"}
+        Of the file, or of a tar archive.
+    archive : {"", "zip", "tar"}
+    member : str
+        The table in the archive.
+    files : tuple of str
+        The images in a folder, by their paths in it.
+    ignored : tuple of str
+        Files beside the images that are none.
     """
 
+    path: str
+    bytes: int
+    version: str
+    form: Form = "csv"
+    compression: str = ""
+    archive: Literal["", "zip", "tar"] = ""
+    member: str = ""
+    files: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: its path, and the member of an archive."""
+        return f"{self.path}:{self.member}" if self.member else self.path
+
+    @property
+    def packed(self) -> bool:
+        """Whether it can only be read from its beginning to its end, by one worker."""
+        return bool(self.compression or self.archive)
+
+    def key(self) -> dict[str, Any]:
+        """What tells it from other sources and other versions of itself, as plain values."""
+        return {
+            "path": self.path,
+            "bytes": self.bytes,
+            "version": self.version,
+            "form": self.form,
+            "member": self.member,
+        }
+
+
+@dataclass(frozen=True)
+class _File:
     path: str
     bytes: int
     version: str
 
 
 def find_sources(inputs: list[str]) -> list[Source]:
-    """The files that the inputs (paths, globs, fsspec URLs) name, in their order.
+    """What the inputs (files, folders, globs, fsspec URLs) name, in their order.
 
     Raises
     ------
     InputError
-        For an input that does not exist, is a folder or is empty, and for a file named twice.
+        For an input that does not exist, is empty or holds no faces, and for a file named twice.
     """
-    paths = [path for text in inputs for path in _expand(text)]
-    sources = [_describe(path) for path in paths]
-    seen = set()
-    for source in sources:
-        if source.path in seen:
-            raise InputError(f"{source.path} is given twice: name each input once")
-        seen.add(source.path)
+    found: list[Source | _File] = []
+    for text in inputs:
+        for path in _expand(text):
+            found += _open(path)
+    sources: list[Source] = []
+    images: list[_File] = []
+    # Images given one by one, as a shell expands a glob, are one set.
+    for one in [*found, None]:
+        if isinstance(one, _File):
+            images.append(one)
+            continue
+        if images:
+            sources.append(_set_of(images))
+            images = []
+        if one is not None:
+            sources.append(one)
+    _check_twice(sources)
     return sources
+
+
+def check_unchanged(sources: list[Source]) -> None:
+    """Raise an `InputError` when a file is not what it was when the sources were found."""
+    for source in sources:
+        if source.form == "images" and not source.archive:
+            continue
+        now = _describe(source.path)
+        if (now.bytes, now.version) != (source.bytes, source.version):
+            raise InputError(
+                f"{source.path} changed while it was read: run again when it has been written"
+            )
+
+
+def notes_of(sources: list[Source]) -> tuple[str, ...]:
+    """What a person should know of how these sources are read."""
+    notes = []
+    packed = [source.name for source in sources if source.packed]
+    if packed:
+        more = f" and {len(packed) - 1} more" if len(packed) > 1 else ""
+        notes.append(
+            f"{packed[0]}{more}: packed files cannot be split, one worker reads each from "
+            "beginning to end (unpacked ones are read side by side)"
+        )
+    for source in sources:
+        if source.ignored:
+            listed = ", ".join(source.ignored[:3]) + (", …" if len(source.ignored) > 3 else "")
+            notes.append(
+                f"{source.path}: {len(source.ignored):,} files that are no images were not read "
+                f"({listed})"
+            )
+    return tuple(notes)
 
 
 def _expand(text: str) -> list[str]:
     if storage.is_url(text):
-        import fsspec
-
-        filesystem, inner = fsspec.core.url_to_fs(text)
-        if not glob.has_magic(text):
+        # A question mark in a web address begins its query.
+        pattern = text.startswith(("http://", "https://"))
+        if not glob.has_magic(text.replace("?", "") if pattern else text):
             return [text]
-        found = sorted(filesystem.glob(inner))
+        with _readable(text):
+            filesystem, inner = storage.filesystem_of(text)
+            found = sorted(filesystem.glob(inner))
         if not found:
             raise InputError(f"{text}: no file matches")
         return [str(filesystem.unstrip_protocol(path)) for path in found]
     text = os.path.expanduser(text)
     if os.path.exists(text) or not glob.has_magic(text):
-        return [text]
+        return [os.path.abspath(text)]
     found = sorted(glob.glob(text, recursive=True))
     if not found:
         raise InputError(f"{text}: no file matches")
-    return found
+    return [os.path.abspath(path) for path in found]
 
 
-def _describe(path: str) -> Source:
-    if storage.is_url(path):
-        import fsspec
+def _open(path: str) -> list[Source | _File]:
+    """The sources in a path, or the path itself where it is an image."""
+    if _is_folder(path):
+        return list(_in_folder(path))
+    file = _describe(path)
+    if file.bytes == 0:
+        raise InputError(f"{path} is empty: expected {forms.EXPECTED}")
+    with _readable(path):
+        kind = forms.recognize(path)
+    if kind.form == "images" and not kind.archive:
+        return [file]
+    source = Source(path, file.bytes, file.version, kind.form, kind.compression, kind.archive)
+    return list(_in_archive(source)) if kind.archive else [source]
 
-        try:
-            filesystem, inner = fsspec.core.url_to_fs(path)
-            info = filesystem.info(inner)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file") from None
-        except (ImportError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{path} cannot be read: {reason}") from error
-        source = Source(path, int(info["size"]), str(filesystem.ukey(inner)))
+
+def _in_folder(path: str) -> Iterator[Source | _File]:
+    listing = find_images(path)
+    tables = [name for name in listing.others if forms.is_table(name) or forms.is_archive(name)]
+    if listing.images and tables:
+        raise InputError(
+            f"{path} holds {len(listing.images):,} images and {tables[0]}: expected one or the "
+            f"other; give {storage.join(path, tables[0])}, or the images' folder or a glob of them"
+        )
+    if listing.images:
+        files = [_File(image.path, image.bytes, image.version) for image in listing.images]
+        yield _image_set(path, files, tuple(listing.others))
+        return
+    if not tables:
+        found = ", ".join(sorted(listing.others)[:5]) or "nothing"
+        raise InputError(f"{path} holds no faces: expected {forms.EXPECTED}, found {found}")
+    for name in tables:
+        yield from _open(storage.join(path, name))
+
+
+def _in_archive(archive: Source) -> Iterator[Source]:
+    """The tables in an archive, or the archive itself when it holds images."""
+    assert archive.archive
+    found = members(archive.path, archive.archive, archive.compression)
+    tables = [member for member in found if member.name.lower().endswith((".csv", ".tsv"))]
+    images = [member for member in found if is_image(member.name)]
+    if images and tables:
+        raise InputError(
+            f"{archive.path} holds {len(images):,} images and {tables[0].name}: expected one or "
+            "the other; unpack it and give what is wanted"
+        )
+    if images:
+        others = tuple(member.name for member in found if not is_image(member.name))
+        yield replace(archive, form="images", ignored=others)
+    elif tables:
+        for member in tables:
+            yield _table_in(archive, member)
     else:
-        if not os.path.exists(path):
-            raise InputError(f"{path}: no such file; expected a CSV file of faces")
-        if os.path.isdir(path):
-            raise InputError(f"{path} is a folder: expected a CSV file of faces, or a glob of them")
-        found = os.stat(path)
-        source = Source(os.path.abspath(path), found.st_size, str(found.st_mtime_ns))
-    if source.bytes == 0:
-        raise InputError(f"{path} is empty: expected a CSV file with a pixels column")
-    return source
+        names = ", ".join(sorted(member.name for member in found)[:5]) or "nothing"
+        raise InputError(
+            f"{archive.path} holds no faces: expected CSV files or images in it, found {names}"
+        )
+
+
+def _table_in(archive: Source, member: Member) -> Source:
+    return replace(archive, member=member.name)
+
+
+def _set_of(files: list[_File]) -> Source:
+    """One source of images that were given one by one."""
+    parents = [posixpath.dirname(file.path) for file in files]
+    root = posixpath.commonpath(parents) if not storage.is_url(parents[0]) else _url_root(parents)
+    return _image_set(
+        root, [replace(file, path=file.path[len(root) :].lstrip("/")) for file in files]
+    )
+
+
+def _url_root(parents: list[str]) -> str:
+    protocol, _, _ = parents[0].partition("://")
+    inner = [parent.partition("://")[2] for parent in parents]
+    return f"{protocol}://{posixpath.commonpath(inner)}"
+
+
+def _image_set(root: str, files: list[_File], ignored: tuple[str, ...] = ()) -> Source:
+    version = fingerprint([[file.path, file.bytes, file.version] for file in files])
+    size = sum(file.bytes for file in files)
+    names = tuple(file.path for file in files)
+    return Source(root, size, version, "images", files=names, ignored=ignored)
+
+
+def _check_twice(sources: list[Source]) -> None:
+    seen = set()
+    for source in sources:
+        names = [storage.join(source.path, file) for file in source.files] or [source.name]
+        for name in names:
+            if name in seen:
+                raise InputError(f"{name} is given twice: name each input once")
+            seen.add(name)
+
+
+def _is_folder(path: str) -> bool:
+    if not storage.is_url(path):
+        return os.path.isdir(path)
+    if path.startswith(("http://", "https://")):
+        return False
+    with _readable(path):
+        filesystem, inner = storage.filesystem_of(path)
+        return bool(filesystem.isdir(inner))
+
+
+def _describe(path: str) -> _File:
+    with _readable(path):
+        if not storage.is_url(path):
+            found = os.stat(path)
+            return _File(path, found.st_size, str(found.st_mtime_ns))
+        filesystem, inner = storage.filesystem_of(path)
+        info = filesystem.info(inner)
+        if info.get("size") is None:
+            raise InputError(
+                f"{path}: its server does not say how long it is; get the file and give that"
+            )
+        return _File(path, int(info["size"]), storage.version_of(filesystem, inner, info))
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Errors of storage as a line that names the input."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected {forms.EXPECTED}") from None
+    except ImportError as error:
+        protocol = path.partition("://")[0]
+        raise InputError(
+            f"{path} needs a package that is not installed ({error}); for {protocol}:// "
+            f"{EXTRAS.get(protocol, 'see fsspec')}"
+        ) from error
+    except InputError:
+        raise
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read: {reason}") from error

@@ -19,13 +19,20 @@ def check(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class Ingest:
-    """How faces are read: share of bad rows that is tolerated, and what duplicates may do."""
+    """How faces are read: share of bad rows that is tolerated, what duplicates may do, the size.
+
+    `size` is the side in pixels that faces are brought to. With ``auto``, faces in tables stay
+    as they are, and images get the size of these, or 48.
+    """
 
     max_bad: float = 0.01
     duplicates: Literal["keep", "drop-from-fit", "keep-one"] = "drop-from-fit"
+    size: int | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         check(0 <= self.max_bad <= 1, f"ingest.max_bad={self.max_bad}: expected 0 to 1")
+        if isinstance(self.size, int):
+            check(2 <= self.size <= 1024, f"ingest.size={self.size}: expected 2 to 1024, or auto")
 
 
 @dataclass(frozen=True)

@@ -72,11 +72,10 @@ def faces_of(pixels: BlockFiles, picked: list[Picked]) -> list[tuple[np.ndarray,
     return list(zip(rows[::2], rows[1::2], strict=True))
 
 
-def sheet(faces: np.ndarray) -> np.ndarray:
+def sheet(faces: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
     """Faces, uint8 (n, side²) with n >= 1, side by side: grey and alpha, uint8 (h, w, 2)."""
     faces = _shrunk(faces)
     side = side_of(faces.shape[1]) or 1
-    columns = min(COLUMNS, PER_SHEET)
     lines = -(-len(faces) // columns)
     step = side + GAP
     picture = np.zeros((lines * step - GAP, columns * step - GAP, 2), np.uint8)

@@ -197,7 +197,7 @@ def figures(
         "classifier": _classifier_figures(trained, tested),
         "naming": {"how": names.how, "looks": names.looks},
         "labels_used": [{"stage": stage, "why": why} for stage, why in used],
-        "notes": [*selection.notes, *_notes(selection, tested, names, trained)],
+        "notes": [*faces.notes, *selection.notes, *_notes(selection, tested, names, trained)],
         "verdict": None
         if found.agreement is None
         else external.verdict(found.agreement, found.internal["k"]),

@@ -1,33 +1,36 @@
-"""Ingest: CSV files to blocks of pixels in the store and one table of their rows."""
+"""Ingest: files of faces to blocks of pixels in the store and one table of their rows."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from daskfer import storage
 from daskfer.blocks import BlockFiles, starts_of
-from daskfer.engine import Engine, Handle
 from daskfer.errors import InputError
 from daskfer.faces import FaceTable
-from daskfer.ingest import lines
-from daskfer.ingest.csv import CsvBlock, CsvLayout, parse_block, read_layout
+from daskfer.ingest.duplicates import difference_hashes, digests
 from daskfer.ingest.quarantine import BadRow, check_share
-from daskfer.ingest.sources import Source
+from daskfer.ingest.rows import Part, Rows, in_blocks
+from daskfer.ingest.sizes import resized
+from daskfer.ingest.sources import Source, check_unchanged, notes_of
 from daskfer.stages.context import Context
+from daskfer.stages.parts import DEFAULT_RANGE, Planned, plan
 from daskfer.store import StageFolder
 
-DEFAULT_RANGE = 8 << 20
-"""Bytes of a CSV file that one task scans for the beginnings of rows."""
+COLUMNS = ("row", "emotion", "usage", "digest", "blank", "look")
+"""Columns of the table that blocks are written with."""
 
 
 @dataclass(frozen=True)
 class Faces:
     """All good rows of the inputs: their table, their pixels, and a fingerprint of the pixels.
 
-    `content` stands for the pixels, whatever the labels beside them.
+    `content` stands for the pixels, whatever the labels beside them; `notes` says what a person
+    should know of the reading.
     """
 
     table: FaceTable
@@ -37,10 +40,11 @@ class Faces:
     read: int
     bad: tuple[BadRow, ...]
     content: str
+    notes: tuple[str, ...] = ()
 
 
 def ingest(context: Context, sources: list[Source], range_bytes: int = DEFAULT_RANGE) -> Faces:
-    """Read the sources into the store, or find them there.
+    """Read the sources into the store, or find them there, and see that enough rows are good.
 
     Parameters
     ----------
@@ -52,165 +56,157 @@ def ingest(context: Context, sources: list[Source], range_bytes: int = DEFAULT_R
     Raises
     ------
     InputError
-        When a file is no CSV of faces, sizes differ between files, or too many rows are bad.
+        When a file is no table of faces, sizes differ between files, a file is damaged or
+        changes, or too many rows are bad.
     """
-    folder = context.store.stage(
-        "ingest", [asdict(source) for source in sources], context.recipe.block_rows
-    )
-    with context.watch.stage("ingest"):
-        if folder.summary() is None:
-            _read(context, sources, folder, range_bytes)
-        else:
-            context.watch.reused()
-        faces = _load(folder)
+    faces = read_faces(context, sources, range_bytes)
     check_share(faces.bad, faces.read, context.recipe.ingest.max_bad)
     if len(faces.table) == 0:
-        raise InputError(f"{faces.sources[0]}: none of {faces.read} rows is a face")
+        raise InputError(f"{sources[0].name}: none of {faces.read} rows is a face")
     return faces
 
 
-def _read(context: Context, sources: list[Source], folder: StageFolder, range_bytes: int) -> None:
-    layouts = [read_layout(source.path, source.bytes) for source in sources]
-    _check_sides(layouts)
-    numbered: list[tuple[int, CsvLayout, CsvBlock]] = []
-    for number, layout in enumerate(layouts):
-        first_row = sum(block.records for _, _, block in numbered)
-        blocks = find_blocks(
-            context.engine, layout, first_row, context.recipe.block_rows, range_bytes
-        )
-        numbered += [(number, layout, block) for block in blocks]
-    owners = [number for number, _, _ in numbered]
-    records = [block.records for _, _, block in numbered]
+def read_faces(context: Context, sources: list[Source], range_bytes: int = DEFAULT_RANGE) -> Faces:
+    """Read the sources into the store, or find them there, however many rows are bad."""
+    recipe = context.recipe
+    folder = stage_folder(context, sources)
+    with context.watch.stage("ingest"):
+        if folder.summary() is None:
+            planned = plan(context, sources, recipe.ingest.size, recipe.block_rows, range_bytes)
+            _read(context, sources, planned, folder)
+        else:
+            context.watch.reused()
+        return _load(folder, sources)
+
+
+def stage_folder(context: Context, sources: list[Source]) -> StageFolder:
+    """Where the faces of these sources are, or will be."""
+    recipe = context.recipe
+    keys = [source.key() for source in sources]
+    return context.store.stage("ingest", keys, recipe.block_rows, recipe.ingest.size)
+
+
+def _read(context: Context, sources: list[Source], planned: Planned, folder: StageFolder) -> None:
+    numbers = range(len(planned.parts))
+    block_rows = context.recipe.block_rows
     written = context.engine.map(
         "ingest",
-        write_block,
-        [layout for _, layout, _ in numbered],
-        [block for _, _, block in numbered],
-        range(len(numbered)),
-        shared=(folder,),
+        write_part,
+        planned.parts,
+        numbers,
+        shared=(folder, block_rows, planned.side),
     )
-    sizes = context.engine.gather(written, rows=records)
-    _write_table(folder, owners, len(numbered))
+    blocks: list[list[list[int]]] = context.engine.gather(written, rows=planned.records)
+    check_unchanged(sources)
+    names = [
+        f"{number:06d}.{block:04d}" for number in numbers for block in range(len(blocks[number]))
+    ]
+    sizes = [good for part in blocks for _, good in part]
+    read = _write_table(folder, sources, planned.owners, blocks)
     folder.finish(
         {
-            "sources": [source.path for source in sources],
-            "side": layouts[0].side,
-            "read": sum(records),
+            "sources": [source.name for source in sources],
+            "side": planned.side,
+            "read": read,
             "sizes": sizes,
+            "names": names,
         }
     )
 
 
-def _check_sides(layouts: list[CsvLayout]) -> None:
-    first = layouts[0]
-    for layout in layouts[1:]:
-        if layout.side != first.side:
-            raise InputError(
-                f"{layout.path} has faces of {layout.side}×{layout.side} pixels, but {first.path} "
-                f"of {first.side}×{first.side}: expected one size in a run"
-            )
+def write_part(
+    part: Part, number: int, folder: StageFolder, block_rows: int, side: int
+) -> list[list[int]]:
+    """Read one part and write its blocks to the store, unless they are there.
 
-
-def find_blocks(
-    engine: Engine, layout: CsvLayout, first_row: int, block_rows: int, range_bytes: int
-) -> list[CsvBlock]:
-    """Where the blocks of `block_rows` records of a file lie, found from its byte ranges.
-
-    The ranges are scanned side by side; how many records came before each follows from their
-    counts, and then each range tells the starts of the blocks that begin in it.
+    Returns
+    -------
+    list of [int, int]
+        For each block, how many records it holds and how many of them are good.
     """
-    ranges = lines.byte_ranges(layout.body, layout.bytes, range_bytes)
-    if not ranges:
-        return []
-    indexes = engine.map("ingest", _index, ranges, shared=(layout,))
-    counts = engine.gather(engine.map("ingest", _counts, indexes))
-    records = np.cumsum([0, *(count for count, _ in counts)]).tolist()
-    newlines = np.cumsum([0, *(count for _, count in counts)]).tolist()
-    starts: list[list[lines.BlockStart]] = engine.gather(
-        _block_starts(engine, indexes, records[:-1], block_rows)
-    )
-    found = [
-        (start.record, start.offset, layout.body_line + newlines[number] + start.line)
-        for number, range_starts in enumerate(starts)
-        for start in range_starts
-    ]
-    stops = [offset for _, offset, _ in found[1:]] + [layout.bytes]
-    return [
-        CsvBlock(offset, stop, min(block_rows, records[-1] - record), first_row + record, line)
-        for (record, offset, line), stop in zip(found, stops, strict=True)
-    ]
+    done = folder.file(f"{number:06d}.json")
+    if storage.exists(done):
+        found: list[list[int]] = storage.read_json(done)["blocks"]
+        return found
+    blocks: list[list[int]] = []
+    bad: list[Any] = []
+    names: list[str] = []
+    for rows in in_blocks(part.pieces(), block_rows, part.first):
+        _write_block(folder, f"{number:06d}.{len(blocks):04d}", rows, side)
+        blocks.append([rows.records, len(rows.row)])
+        bad += [asdict(row) for row in rows.bad]
+        names += rows.names or ()
+    # Last, because its being there says that the part is whole.
+    storage.write_json(done, {"blocks": blocks, "bad": bad, "names": names})
+    return blocks
 
 
-def _block_starts(
-    engine: Engine, indexes: list[Handle], records: list[int], block_rows: int
-) -> list[Handle]:
-    return engine.map("ingest", lines.block_starts, indexes, records, shared=(block_rows,))
-
-
-def _index(span: tuple[int, int], layout: CsvLayout) -> lines.RangeIndex:
-    start, stop = span
-    first = max(start - 1, layout.body)
-    data = storage.read_bytes(layout.path, first, min(stop + 2, layout.bytes))
-    return lines.index_range(np.frombuffer(data, np.uint8), first, start, stop, layout.body)
-
-
-def _counts(index: lines.RangeIndex) -> tuple[int, int]:
-    return len(index.starts), index.newlines
-
-
-def write_block(layout: CsvLayout, block: CsvBlock, number: int, folder: StageFolder) -> int:
-    """Parse one block and write it to the store, unless it is there; the number of good rows."""
-    table = folder.block(number, "rows.npz")
-    if storage.exists(table):
-        return len(storage.read_arrays(table)["row"])
-    data = storage.read_bytes(layout.path, block.start, block.stop)
-    parsed = parse_block(layout, block, data)
-    storage.write_array(folder.block(number, "pixels.npy"), parsed.pixels)
-    if parsed.bad:
-        storage.write_json(folder.block(number, "bad.json"), [asdict(row) for row in parsed.bad])
-    # Last, because its being there says that the block is whole.
+def _write_block(folder: StageFolder, name: str, rows: Rows, side: int) -> None:
+    pixels = resized(rows.pixels, side)
+    storage.write_array(folder.file(f"{name}.pixels.npy"), pixels)
     storage.write_arrays(
-        table,
-        row=parsed.row,
-        emotion=parsed.emotion,
-        usage=parsed.usage,
-        digest=parsed.digest,
-        blank=parsed.blank,
+        folder.file(f"{name}.rows.npz"),
+        row=rows.row,
+        emotion=rows.emotion,
+        usage=rows.usage,
+        digest=digests(pixels),
+        blank=(pixels == pixels[:, :1]).all(axis=1),
+        look=difference_hashes(pixels),
     )
-    return len(parsed.row)
 
 
-def _write_table(folder: StageFolder, owners: list[int], blocks: int) -> None:
-    """Gather the blocks' rows in one table, and their bad rows in one list."""
-    parts = [storage.read_arrays(folder.block(number, "rows.npz")) for number in range(blocks)]
-    source = [
-        np.full(len(part["row"]), owner, np.int32)
-        for part, owner in zip(parts, owners, strict=True)
-    ]
-    names = ("row", "emotion", "usage", "digest", "blank")
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    storage.write_arrays(folder.file("table.npz"), source=np.concatenate(source), **columns)
-    bad = []
-    for number in range(blocks):
-        path = folder.block(number, "bad.json")
-        if storage.exists(path):
-            bad += storage.read_json(path)
+def _write_table(
+    folder: StageFolder, sources: list[Source], owners: list[int], blocks: list[list[list[int]]]
+) -> int:
+    """Gather the parts' rows in one table, and their bad rows in one list; the records read.
+
+    A row's number counts the records of all sources; images are sources of their own.
+    """
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in (*COLUMNS, "source")}
+    bad: list[Any] = []
+    names: list[str] = []
+    before = read = 0
+    for number, owner in enumerate(owners):
+        if number and owner != owners[number - 1]:
+            before = read
+        part = storage.read_json(folder.file(f"{number:06d}.json"))
+        bad += part["bad"]
+        good = sum(count for _, count in blocks[number])
+        if part["names"]:
+            source = len(names) + np.arange(good, dtype=np.int32)
+            names += part["names"]
+        else:
+            if not names or names[-1] != sources[owner].name:
+                names.append(sources[owner].name)
+            source = np.full(good, len(names) - 1, np.int32)
+        columns["source"].append(source)
+        for block in range(len(blocks[number])):
+            rows = storage.read_arrays(folder.file(f"{number:06d}.{block:04d}.rows.npz"))
+            rows["row"] += before
+            for name in COLUMNS:
+                columns[name].append(rows[name])
+        read += sum(records for records, _ in blocks[number])
+    table = {name: np.concatenate(arrays) for name, arrays in columns.items()}
+    storage.write_arrays(folder.file("table.npz"), **table)
     storage.write_json(folder.file("bad.json"), bad)
+    storage.write_json(folder.file("sources.json"), names)
+    return read
 
 
-def _load(folder: StageFolder) -> Faces:
+def _load(folder: StageFolder, sources: list[Source]) -> Faces:
     summary = folder.summary()
     table = FaceTable(**storage.read_arrays(folder.file("table.npz")))
     bad = tuple(BadRow(**row) for row in storage.read_json(folder.file("bad.json")))
-    pixels = BlockFiles(folder, "pixels.npy", starts_of(summary["sizes"]))
+    starts = starts_of(summary["sizes"])
     return Faces(
         table=table,
-        pixels=pixels,
+        pixels=BlockFiles(folder, "pixels.npy", starts, tuple(summary["names"])),
         side=summary["side"],
-        sources=tuple(summary["sources"]),
+        sources=tuple(storage.read_json(folder.file("sources.json"))),
         read=summary["read"],
         bad=bad,
         content=array_fingerprint(table.digest, np.array(summary["sizes"])),
+        notes=notes_of(sources),
     )
 
 

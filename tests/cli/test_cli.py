@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -39,7 +40,7 @@ HEAVY = {
 def test_help_lists_the_commands(clean_environment):
     done = daskfer("--help", environment=clean_environment)
     assert done.returncode == 0
-    for name in ("demo", "run"):
+    for name in ("cache", "demo", "inspect", "run"):
         assert re.search(rf"^\s+{name}\s", done.stdout, re.MULTILINE)
         assert daskfer(name, "--help", environment=clean_environment).returncode == 0
 
@@ -91,7 +92,7 @@ def test_missing_file(tmp_path, clean_environment):
 def test_empty_file(tmp_path, clean_environment):
     (tmp_path / "empty.csv").touch()
     done = daskfer("run", tmp_path / "empty.csv", environment=clean_environment, cwd=tmp_path)
-    assert_one_line(done, "empty.csv", "is empty", "pixels")
+    assert_one_line(done, "empty.csv", "is empty", "expected CSV, Parquet or image files")
 
 
 def test_file_without_pixels(tmp_path, clean_environment):
@@ -100,10 +101,10 @@ def test_file_without_pixels(tmp_path, clean_environment):
     assert_one_line(done, "other.csv", "no pixels column", "emotion, picture")
 
 
-def test_folder_as_input(tmp_path, clean_environment):
-    assert_one_line(
-        daskfer("run", tmp_path, environment=clean_environment, cwd=tmp_path), "is a folder"
-    )
+def test_folder_without_faces(tmp_path, clean_environment):
+    (tmp_path / "notes.txt").write_text("x")
+    done = daskfer("run", tmp_path, environment=clean_environment, cwd=tmp_path)
+    assert_one_line(done, "holds no faces", "found notes.txt")
 
 
 @pytest.mark.parametrize(
@@ -199,10 +200,29 @@ def test_folder_of_other_inputs(faces_csv, small_csv, tmp_path, clean_environmen
 
 
 def test_too_many_bad_rows(tmp_path, clean_environment):
-    path = tmp_path / "bad.csv"
+    path, out = tmp_path / "bad.csv", tmp_path / "run"
     path.write_text("emotion,pixels\n0,1 2 3 4\n1,1 2 3\n2,1 2 3 999\n")
-    done = daskfer("run", path, "--out", tmp_path / "run", environment=clean_environment)
-    assert_one_line(done, "2 of 3 rows are bad", "too few pixels", "--set ingest.max_bad=0.67")
+    done = daskfer("run", path, "--out", out, environment=clean_environment)
+    assert_one_line(done, "2 of 3 rows are bad", "too few pixels", "--max-bad 0.67", str(out))
+    # What was set aside is there to look at.
+    with (out / "quarantine.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["line"], row["reason"]) for row in rows] == [
+        ("3", "too few pixels: 3, expected 4"),
+        ("4", "pixel above 255: 999"),
+    ]
+    assert not (out / "metrics.json").exists()
+
+
+def test_one_bad_row_among_many(small_csv, tmp_path, clean_environment):
+    lines = small_csv.read_text().splitlines(keepends=True)
+    bad = tmp_path / "bad.csv"
+    bad.write_text("".join([*lines[:9], "3,1 2 3,Training\n", *lines[9:]]))
+    out = tmp_path / "run"
+    strict = daskfer("run", bad, "--out", out, "--max-bad", "0", environment=clean_environment)
+    assert_one_line(strict, "1 of", "more than ingest.max_bad=0 allows", "line 10 of")
+    wrong = daskfer("run", bad, "--max-bad", "7", environment=clean_environment, cwd=tmp_path)
+    assert_one_line(wrong, "ingest.max_bad=7.0: expected 0 to 1")
 
 
 def test_more_clusters_than_rows(small_csv, tmp_path, clean_environment):

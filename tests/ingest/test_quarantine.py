@@ -13,6 +13,7 @@ from daskfer.errors import InputError
 from daskfer.ingest.quarantine import (
     COLUMNS,
     BadRow,
+    TooManyBad,
     check_share,
     explain_pixels,
     explain_row,
@@ -25,14 +26,14 @@ HEADER = ["emotion", "pixels", "Usage"]
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("1 2 3 256", "pixel 256 above 255"),
-        ("1 2 1000 4", "pixel 1000 above 255"),
-        ("1 -1 3 4", "pixel -1 is negative"),
-        ("1 2 3.5 4", "pixel 3.5 is not a whole number"),
-        ("1 2 nan 4", "pixel NaN"),
-        ("1 2 inf 4", "pixel inf is not a whole number"),
-        ("1 abc 3 4", "pixel 'abc' is not a number"),
-        ("1 ² 3 4", "pixel '²' is not a number"),
+        ("1 2 3 256", "pixel above 255: 256"),
+        ("1 2 1000 4", "pixel above 255: 1000"),
+        ("1 -1 3 4", "pixel below 0: -1"),
+        ("1 2 3.5 4", "pixel not a whole number: 3.5"),
+        ("1 2 nan 4", "pixel not a number: nan"),
+        ("1 2 inf 4", "pixel not a whole number: inf"),
+        ("1 abc 3 4", "pixel not a number: 'abc'"),
+        ("1 ² 3 4", "pixel not a number: '²'"),
         ("1 2 3", "too few pixels: 3, expected 4"),
         ("1 2 3 4 5", "too many pixels: 5, expected 4"),
         ("1 2 3 4", "unusual spacing or quotes in the row"),
@@ -45,17 +46,17 @@ def test_reason_of_pixels(text: str, reason: str) -> None:
 
 
 def test_the_first_fault_counts() -> None:
-    assert explain_pixels(["300", "abc"], 4) == "pixel 300 above 255"
+    assert explain_pixels(["300", "abc"], 4) == "pixel above 255: 300"
 
 
 def test_pixels_run_together_are_explained_and_shortened() -> None:
     # Python refuses to turn more than 4,300 digits into a number.
-    assert explain_pixels(["128" * 2304], 4) == "pixel 128128128128… above 255"
+    assert explain_pixels(["128" * 2304], 4) == "pixel above 255: 128128128128…"
 
 
 def test_leading_zeros_are_not_above_255() -> None:
     assert explain_pixels(["0" * 5000 + "255"], 4).startswith("too few")
-    assert explain_pixels(["0256"], 1) == "pixel 0256 above 255"
+    assert explain_pixels(["0256"], 1) == "pixel above 255: 0256"
 
 
 @pytest.mark.parametrize(
@@ -68,9 +69,9 @@ def test_leading_zeros_are_not_above_255() -> None:
         (b"3,1 2 3 4", "wrong column count: 2, expected 3"),
         (b"3,1 2 3 4,Training,1", "wrong column count: 4, expected 3"),
         (b"   ", "wrong column count: 1, expected 3"),
-        (b"\r", "wrong column count: 0, expected 3"),
+        (b"\r", "wrong column count: 1, expected 3"),
         (b"3,,Training", "no pixels"),
-        (b"3,1 2 3 999,Training", "pixel 999 above 255"),
+        (b"3,1 2 3 999,Training", "pixel above 255: 999"),
     ],
 )
 def test_reason_of_a_row(line: bytes, reason: str) -> None:
@@ -97,26 +98,36 @@ def test_a_tolerated_share_passes() -> None:
 
 def test_too_many_bad_rows_name_counts_reasons_place_and_the_way_out() -> None:
     rows = bad_rows(2) + bad_rows(1, "too few pixels: 3, expected 4")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(TooManyBad) as caught:
         check_share(rows, 50, 0.01)
     message = str(caught.value)
     assert "3 of 50 rows are bad" in message
     assert "2 × no pixels, 1 × too few pixels" in message
     assert "line 7 of a.csv" in message
-    assert "--set ingest.max_bad=0.07" in message
+    assert "--max-bad 0.07" in message
+    assert caught.value.rows == tuple(rows)
     assert "\n" not in message
 
 
-@given(st.integers(1, 400), st.integers(0, 400))
+@given(st.integers(1, 400), st.integers(1, 400))
 def test_the_limit_that_the_error_proposes_is_enough(bad: int, good: int) -> None:
     with pytest.raises(InputError) as caught:
         check_share(bad_rows(bad), bad + good, 0.0)
-    check_share(bad_rows(bad), bad + good, float(str(caught.value).rpartition("=")[2]))
+    check_share(bad_rows(bad), bad + good, float(str(caught.value).rpartition(" ")[2]))
+
+
+def test_rows_that_are_all_bad_are_no_matter_of_a_limit() -> None:
+    image = BadRow("x.png", None, None, "image cannot be decoded: truncated", "")
+    with pytest.raises(TooManyBad, match=r"first: x\.png\); none of them is a face") as caught:
+        check_share([image], 1, 0.5)
+    assert "--max-bad" not in str(caught.value)
 
 
 def test_quarantine_csv_reads_back() -> None:
     row = BadRow('a "b".csv', 3, 120, "emotion '9': expected 0–6, or …", '9,"1 2\r3,x')
-    (header, found) = csv.reader(io.StringIO(quarantine_csv([row]), newline=""))
+    image = BadRow("x.png", None, None, "no image", "")
+    (header, found, last) = csv.reader(io.StringIO(quarantine_csv([row, image]), newline=""))
+    assert last == ["x.png", "", "", "no image", ""]
     assert tuple(header) == COLUMNS
     assert found == ['a "b".csv', "3", "120", row.reason, row.beginning]
 

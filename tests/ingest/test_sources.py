@@ -62,9 +62,9 @@ def test_no_match(tmp_path: Path) -> None:
         find_sources([str(tmp_path / "*.csv")])
 
 
-def test_a_folder_is_refused(folder: Path) -> None:
-    with pytest.raises(InputError, match="is a folder"):
-        find_sources([str(folder)])
+def test_a_folder_of_tables_is_its_tables(folder: Path) -> None:
+    found = find_sources([str(folder)])
+    assert [Path(source.path).name for source in found] == ["a.csv", "b.csv"]
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:

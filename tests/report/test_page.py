@@ -61,6 +61,7 @@ def make_result(
         np.full(ROWS, UNKNOWN, np.int8),
         np.stack([np.arange(ROWS), np.zeros(ROWS)], axis=1).astype(np.uint64),
         np.zeros(ROWS, bool),
+        np.zeros(ROWS, np.uint64),
     )
     bad = (BadRow(sources[0], 3, 99, "too few pixels: 3, expected 36", "0,1 2 3"),)
     blocks = BlockFiles(stage, "pixels.npy", starts_of(sizes))

@@ -1,0 +1,151 @@
+"""``daskfer inspect``: what is in files of faces, and what a run would do with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from daskfer.cli import options
+from daskfer.cli.session import place_of, prepare_process, session
+
+if TYPE_CHECKING:
+    from daskfer.ingest.quarantine import BadRow
+
+
+def inspect(
+    inputs: options.Inputs,
+    recipe: options.RecipeName = options.DEFAULT_RECIPE,
+    changes: options.Changes = None,
+    max_bad: options.MaxBad = None,
+    sheets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Save a contact sheet of each class there, and quarantine.csv."
+        ),
+    ] = None,
+    scheduler: options.Scheduler = None,
+    cluster: options.ClusterFile = None,
+    workers: options.Workers = None,
+    processes: options.Processes = False,
+    store: options.StoreFolder = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything as JSON instead of tables.")
+    ] = False,
+) -> None:
+    """Count rows, classes, splits, duplicates, blanks and bad rows; change nothing.
+
+    What was read stays in the store, where a run finds it.
+    """
+    from daskfer.recipe import load_recipe
+
+    prepare_process()
+    place = place_of(scheduler, cluster, workers, processes)
+    resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
+    from daskfer.cli.console import Progress
+    from daskfer.ingest.sources import find_sources, notes_of
+
+    sources = find_sources(inputs)
+    progress = Progress()
+    for note in notes_of(sources):
+        progress.say(note)
+    with session(place, store, progress, whole_job=False) as here:
+        from daskfer.inspection import inspection
+        from daskfer.pipeline import read
+
+        faces = read(resolved, sources, here.store, here.engine, progress)
+        found = inspection(faces, sources, resolved)
+        saved = _save(sheets, faces, resolved.seed) if sheets is not None else []
+    if as_json:
+        typer.echo(json.dumps(found | {"saved": saved}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_lines(found, faces.bad, saved)))
+
+
+def _save(folder: str, faces: Any, seed: int) -> list[str]:
+    """Write the sheets and the bad rows; the paths of the files."""
+    from daskfer import storage
+    from daskfer.ingest.quarantine import quarantine_csv
+    from daskfer.inspection import contact_sheets
+
+    paths = []
+    for name, picture in contact_sheets(faces, seed):
+        paths.append(storage.join(folder, f"{name}.png"))
+        storage.write_whole(paths[-1], picture)
+    if faces.bad:
+        paths.append(storage.join(folder, "quarantine.csv"))
+        storage.write_text(paths[-1], quarantine_csv(faces.bad))
+    return paths
+
+
+def _lines(found: dict[str, Any], bad: tuple[BadRow, ...], saved: list[str]) -> Iterator[str]:
+    rows, duplicates = found["rows"], found["duplicates"]
+    yield from _sources(found["sources"])
+    side = found["side"]
+    yield f"{rows['read']:,} rows, {rows['good']:,} of them faces of {side}×{side}"
+    yield ""
+    yield from _classes(found["classes"])
+    yield ""
+    yield (
+        f"{duplicates['distinct']:,} distinct images; {duplicates['redundant']:,} rows repeat an "
+        f"earlier one, {duplicates['similar']:,} more look like one"
+    )
+    yield (
+        f"{duplicates['conflicting_groups']:,} groups of identical rows have conflicting labels, "
+        f"{duplicates['spanning_groups']:,} span splits ({duplicates['leaking_rows']:,} Training "
+        "rows are held-out rows too)"
+    )
+    yield f"{rows['blank']:,} blank images (all pixels equal)"
+    yield from _bad(found["bad"], rows, bad)
+    yield ""
+    yield from _run(found["run"])
+    for note in found["notes"]:
+        yield f"Note: {note}"
+    if saved:
+        yield f"Saved: {', '.join(saved)}"
+    else:
+        yield "--sheets DIR saves a contact sheet of each class."
+
+
+def _sources(sources: list[dict[str, Any]]) -> Iterator[str]:
+    for source in sources[:10]:
+        what = f"{source['images']:,} images" if source["images"] else source["form"]
+        packing = f", {source['packing']}" if source["packing"] else ""
+        yield f"{source['path']}  ({what}{packing}, {source['bytes'] / 1e6:,.1f} MB)"
+    if len(sources) > 10:
+        yield f"and {len(sources) - 10:,} more"
+
+
+def _classes(classes: dict[str, dict[str, int]]) -> Iterator[str]:
+    splits = list(next(iter(classes.values())))
+    width = max(map(len, [*classes, "all"]))
+    yield " " * width + "".join(f"{split:>14}" for split in splits) + f"{'all':>14}"
+    totals = {split: sum(counts[split] for counts in classes.values()) for split in splits}
+    for name, counts in [*classes.items(), ("all", totals)]:
+        cells = [*counts.values(), sum(counts.values())]
+        yield f"{name:<{width}}" + "".join(f"{cell:>14,}" for cell in cells)
+
+
+def _bad(reasons: dict[str, int], rows: dict[str, int], bad: tuple[BadRow, ...]) -> Iterator[str]:
+    if not reasons:
+        yield "no bad rows"
+        return
+    yield f"{rows['quarantined']:,} bad rows ({rows['quarantined'] / rows['read']:.2%}):"
+    for reason, count in reasons.items():
+        first = next(row for row in bad if row.reason.partition(":")[0] == reason)
+        place = first.source if first.line is None else f"line {first.line} of {first.source}"
+        yield f"  {count:>8,} × {reason} (first: {place})"
+
+
+def _run(run: dict[str, Any]) -> Iterator[str]:
+    if run["refused"]:
+        yield f"daskfer run would refuse: {run['refused']}"
+        return
+    yield (
+        f"daskfer run would fit {run['fitted']:,} rows, validate on {run['validation']:,} and "
+        f"test on {run['test']:,}, in {run['blocks']:,} blocks"
+    )
+    for note in run["notes"]:
+        yield f"Note: {note}"

@@ -1,0 +1,64 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+DEFAULT_RECIPE = "hog"
+DEFAULT_RANGE_MB = 8
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="CSV, Parquet or image files of faces, folders or archives of them, globs, "
+        "fsspec URLs.",
+    ),
+]
+RecipeName = Annotated[str, typer.Option(help="Shipped recipe (hog, seed) or a recipe file.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="STAGE.KEY=VALUE", help="Change a key of the recipe; repeatable."
+    ),
+]
+MaxBad = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of rows that may be bad, 0 to 1; the same as --set ingest.max_bad.",
+    ),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
+]
+ClusterFile = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="YAML file that says which Dask cluster to start."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Workers to start; by default one a core.")
+]
+Processes = Annotated[
+    bool,
+    typer.Option(
+        "--processes/--threads", help="Local workers as processes, or as threads of this one."
+    ),
+]
+StoreFolder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", help="Where stages keep results; $DASKFER_STORE, or the user's cache."
+    ),
+]
+CsvBlock = Annotated[
+    int, typer.Option(min=1, metavar="MB", help="Megabytes of a CSV file that a task scans.")
+]
+
+
+def recipe_changes(changes: list[str] | None, max_bad: float | None) -> list[str]:
+    """The changes of the recipe that the options ask for."""
+    shorthand = [] if max_bad is None else [f"ingest.max_bad={max_bad}"]
+    return [*(changes or []), *shorthand]

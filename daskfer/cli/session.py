@@ -1,0 +1,90 @@
+"""What commands that compute share: settings of the process, workers, and a lease of the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daskfer.errors import RecipeError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from daskfer.cli.console import Progress
+    from daskfer.dask.connect import Where
+    from daskfer.dask.engine import DaskEngine
+    from daskfer.store import Store
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Session:
+    """A client of workers, the engine on it, and the store."""
+
+    client: Client
+    engine: DaskEngine
+    store: Store
+
+
+def prepare_process() -> None:
+    """Settings that must be there before anything heavy is imported, here and in workers.
+
+    Numerical libraries keep to one thread, because each worker has a core of its own; and Dask's
+    log is for --debug only, because what a user can mend is said in one line.
+    """
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = "1"
+    if not os.environ.get("DASKFER_DEBUG"):
+        os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
+
+
+def place_of(
+    scheduler: str | None, cluster: str | None, workers: int | None, processes: bool
+) -> Callable[[], Where]:
+    """Where to compute, as a function: to make it imports Dask.
+
+    Raises
+    ------
+    RecipeError
+        When both a scheduler and a file of a cluster are given.
+    """
+    if scheduler is not None and cluster is not None:
+        raise RecipeError("--scheduler and --cluster exclude each other: give one of them")
+
+    def make() -> Where:
+        from daskfer.dask.connect import Where
+
+        return Where(scheduler, cluster, workers, processes)
+
+    return make
+
+
+@contextmanager
+def session(
+    where: Callable[[], Where], store: str | None, progress: Progress, *, whole_job: bool
+) -> Iterator[Session]:
+    """Workers, for as long as this lasts; a whole job imports what its later stages need ahead."""
+    from daskfer.dask.connect import check_reach, connected, dashboard_link, scheduler_errors
+    from daskfer.dask.engine import DaskEngine
+    from daskfer.leases import working
+    from daskfer.store import Store, absolute, default_root
+
+    progress.say("starting workers")
+    place = where()
+    root = absolute(store or default_root())
+    check_reach(root, place)
+    with ExitStack() as stack:
+        if whole_job:
+            from daskfer.pipeline import import_ahead
+
+            # Joined at the end: an interpreter must not end while a library is being imported.
+            stack.callback(import_ahead().join)
+        stack.enter_context(working(root))
+        stack.enter_context(scheduler_errors(place))
+        client = stack.enter_context(connected(place))
+        progress.say(f"dashboard: {dashboard_link(client)}")
+        yield Session(client, DaskEngine(client, progress.advance), Store(root))

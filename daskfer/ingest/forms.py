@@ -1,0 +1,85 @@
+"""What a file is, told from its first bytes rather than from its name."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+from daskfer import storage
+from daskfer.ingest.unpack import unpacked
+
+EXPECTED = "CSV, Parquet or image files, a folder of them, or an archive of them"
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz")
+
+_COMPRESSIONS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
+_HEAD = 512
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A file's form, how it is compressed, and the archive that it is."""
+
+    form: Literal["csv", "parquet", "images"]
+    compression: str = ""
+    archive: Literal["", "zip", "tar"] = ""
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's name is that of a table, compressed or not."""
+    name = name.lower()
+    for suffix in COMPRESSED_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.endswith(TABLE_SUFFIXES)
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file's name is that of an archive."""
+    name = name.lower()
+    for suffix in COMPRESSED_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name.endswith(ARCHIVE_SUFFIXES)
+
+
+def recognize(path: str) -> Kind:
+    """What a file is; what looks like nothing else is taken for CSV."""
+    head = storage.read_bytes(path, 0, _HEAD)
+    for magic, compression in _COMPRESSIONS.items():
+        if head.startswith(magic):
+            with storage.open_binary(path) as file, unpacked(path, file, compression) as text:
+                tar = _is_tar(text.read(_HEAD))
+            return Kind("csv", compression, "tar" if tar else "")
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return Kind("csv", "", "zip")
+    if _is_tar(head):
+        return Kind("csv", "", "tar")
+    if head.startswith(b"PAR1"):
+        return Kind("parquet")
+    return Kind("images") if _is_image(head) else Kind("csv")
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[257:262] == b"ustar"
+
+
+def _is_image(head: bytes) -> bool:
+    if not head.startswith((*_IMAGES, b"RIFF")):
+        return False
+    if head.startswith(b"RIFF"):
+        return head[8:12] == b"WEBP"
+    # The short signatures are letters that a text may begin with too.
+    return not head.startswith((b"BM", b"P5", b"P6")) or not _is_text(head)
+
+
+def _is_text(head: bytes) -> bool:
+    line = io.BytesIO(head).readline()
+    return b"," in line and line.rstrip().isascii() and b"\0" not in line

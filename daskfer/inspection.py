@@ -1,0 +1,134 @@
+"""What is in a set of faces, and what a run would do with it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from daskfer import balance
+from daskfer.errors import InputError
+from daskfer.faces import EMOTIONS, PRIVATE_TEST, PUBLIC_TEST, TRAINING, UNKNOWN, USAGES, FaceTable
+from daskfer.ingest.duplicates import count_duplicates
+from daskfer.ingest.quarantine import by_reason, check_share
+from daskfer.ingest.sources import Source
+from daskfer.randomness import generator
+from daskfer.recipe import Recipe
+from daskfer.stages.ingest import Faces
+
+UNLABELLED, NO_SPLIT = "unlabelled", "no split"
+
+SHEET_COLUMNS, SHEET_LINES = 12, 8
+SHEET_SCALE = 2
+"""Each pixel of a face is so many wide on a contact sheet."""
+
+
+def inspection(faces: Faces, sources: list[Source], recipe: Recipe) -> dict[str, Any]:
+    """Everything that counting tells, as plain values.
+
+    Parameters
+    ----------
+    faces : Faces
+    sources : list of Source
+    recipe : Recipe
+        The one that a run would follow.
+    """
+    table = faces.table
+    found = count_duplicates(table)
+    return {
+        "sources": [
+            {
+                "path": source.name,
+                "form": source.form,
+                "packing": " ".join(filter(None, (source.archive, source.compression))),
+                "bytes": source.bytes,
+                "images": len(source.files) or None,
+            }
+            for source in sources
+        ],
+        "rows": {
+            "read": faces.read,
+            "good": len(table),
+            "quarantined": len(faces.bad),
+            "blank": int(table.blank.sum()),
+            "unlabelled": int((table.emotion == UNKNOWN).sum()),
+        },
+        "side": faces.side,
+        "bad": by_reason(faces.bad),
+        "classes": class_counts(table),
+        "duplicates": {
+            "distinct": found.distinct,
+            "redundant": found.redundant,
+            "conflicting_groups": found.conflicting,
+            "spanning_groups": found.spanning,
+            "leaking_rows": leaking_count(table),
+            "similar": found.similar,
+        },
+        "run": what_run_would_do(faces, recipe),
+        "notes": list(faces.notes),
+    }
+
+
+def class_counts(table: FaceTable) -> dict[str, dict[str, int]]:
+    """Rows by class and split; only the classes and splits that occur, and all emotions."""
+    splits = [*USAGES, NO_SPLIT]
+    # UNKNOWN is -1: the last row and the last column.
+    counts = np.zeros((len(EMOTIONS) + 1, len(splits)), np.int64)
+    np.add.at(counts, (table.emotion, table.usage), 1)
+    columns = [at for at in range(len(splits)) if counts[:, at].any()]
+    rows = [*range(len(EMOTIONS)), *([len(EMOTIONS)] if counts[-1].any() else [])]
+    names = [*EMOTIONS, UNLABELLED]
+    return {
+        names[row]: {splits[column]: int(counts[row, column]) for column in columns} for row in rows
+    }
+
+
+def leaking_count(table: FaceTable) -> int:
+    """Training rows that are identical to a row of another split."""
+    positions = np.arange(len(table))
+    training = positions[table.usage == TRAINING]
+    held_out = positions[(table.usage == PUBLIC_TEST) | (table.usage == PRIVATE_TEST)]
+    kept = balance.drop_duplicates(table, training, held_out, "drop-from-fit")
+    return len(training) - len(kept)
+
+
+def what_run_would_do(faces: Faces, recipe: Recipe) -> dict[str, Any]:
+    """The rows that a run would fit, validate and test, or why it would refuse."""
+    try:
+        check_share(faces.bad, faces.read, recipe.ingest.max_bad)
+        selection = balance.select(faces.table, recipe)
+    except InputError as error:
+        return {"refused": str(error)}
+    return {
+        "refused": None,
+        "fitted": len(selection.fit),
+        "validation": len(selection.validation),
+        "test": len(selection.test),
+        "blocks": faces.pixels.count,
+        "notes": list(selection.notes),
+    }
+
+
+def contact_sheets(faces: Faces, seed: int) -> Iterator[tuple[str, bytes]]:
+    """For each class its name and a PNG of up to 96 of its faces, drawn by seed.
+
+    They stand in reading order, from left to right.
+    """
+    from PIL import Image
+
+    from daskfer.report.sheets import sheet
+
+    emotion = faces.table.emotion
+    for code in [*range(len(EMOTIONS)), UNKNOWN]:
+        members = np.flatnonzero(emotion == code)
+        if len(members) == 0:
+            continue
+        drawn = generator(seed, "inspect", code + 1).permutation(len(members))
+        shown = members[np.sort(drawn[: SHEET_COLUMNS * SHEET_LINES])]
+        picture = Image.fromarray(sheet(faces.pixels.rows(shown), SHEET_COLUMNS))
+        size = (picture.width * SHEET_SCALE, picture.height * SHEET_SCALE)
+        buffer = io.BytesIO()
+        picture.resize(size, Image.Resampling.NEAREST).save(buffer, "PNG", optimize=True)
+        yield (UNLABELLED if code == UNKNOWN else EMOTIONS[code]), buffer.getvalue()
