@@ -97,7 +97,7 @@ def theirs(path: Path) -> int:
 
 def into_store(path: Path, workers: int, repeat: int, folder: Path) -> float:
     """Print the seconds and the peak memory of reading into empty stores; the median seconds."""
-    from daskfer.dask.connect import Where, connected
+    from daskfer.dask.connect import Where, connected, process_peak
     from daskfer.dask.engine import DaskEngine
     from daskfer.ingest.sources import find_sources
     from daskfer.pipeline import read
@@ -119,7 +119,7 @@ def into_store(path: Path, workers: int, repeat: int, folder: Path) -> float:
                 Quiet(),
             )
             seconds.append(time.perf_counter() - start)
-        peaks = client.run(peak_memory_of_worker)
+        peaks = client.run(process_peak)
     state = "cold" if cold else "page cache"
     print(
         f"{path.name} ({path.stat().st_size / 1e6:,.0f} MB, {len(faces.table):,} rows, {state}) "
@@ -140,13 +140,6 @@ def warm() -> None:
     layout = read_layout("warm", text)
     for _ in read_rows(io.BytesIO(text[layout.body :]).read, "warm", layout, 0, 1, 0):
         pass
-
-
-def peak_memory_of_worker() -> int:
-    """The largest resident memory of this process so far, in bytes."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Quiet:

@@ -36,7 +36,7 @@ as many packed ones, which may be twenty thousand times more."""
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _ENCRYPTED = 0x1
-_DAMAGE = (*DAMAGE, zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
+_DAMAGE = (*DAMAGE, zipfile.BadZipFile, tarfile.TarError)
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,6 @@ def _is_damage(error: Exception) -> bool:
 def _open_zip(path: str, file: IO[bytes]) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(file)
-    except OSError:
-        raise
     except Exception as error:
         # A damaged directory shows itself as anything from BadZipFile to a UnicodeDecodeError.
         raise damaged(path, error) from error
@@ -204,7 +202,15 @@ def _zip_entries(path: str, archive: zipfile.ZipFile) -> Iterator[_Entry]:
                 f"{path} is packed by method {info.compress_type} (first: {name}): expected "
                 "deflate, bzip2 or LZMA; unpack it and give the folder"
             )
-        yield _Entry(name, info.file_size, partial(archive.open, info))
+        yield _Entry(name, info.file_size, partial(_unzipped, archive, info))
+
+
+def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    try:
+        return archive.open(info)
+    except (ValueError, NotImplementedError) as error:
+        # A name that is no text, or what no program but PKWARE's reads.
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 class _Header(tarfile.TarInfo):

@@ -14,11 +14,12 @@ from daskfer.ingest.labels import emotion_code, explain_emotion, explain_usage, 
 from daskfer.ingest.quarantine import BEGINNING, BadRow, explain_row
 from daskfer.ingest.rows import Rows
 
-WINDOW_BYTES = 8 << 20
-"""Bytes of text that are held at a time."""
+WINDOW_BYTES = 1 << 20
+"""Bytes of text that are read at a time: few enough to be in the processor's cache still when they
+are parsed, which makes a third of the speed."""
 
 BATCH = 1024
-"""Rows that are parsed at a time."""
+"""Most rows that are parsed at a time."""
 
 LAST_COLUMN_CUT = {
     "pixels": ("too few pixels", "no pixels"),
@@ -195,10 +196,13 @@ class _Batch:
 
         layout = self.layout
         kept = np.array([layout.column("emotion"), layout.column("usage")], np.int64)
-        pixels = np.empty((BATCH, layout.side**2), np.uint8)
-        good = np.empty(BATCH, np.bool_)
-        places = np.empty((BATCH, 3), np.int64)
-        fields = np.empty((BATCH, 2, 2), np.int64)
+        # As many as can be good; bad ones may be shorter, and then come in the next batch.
+        shortest = 2 * layout.side**2
+        rows = min(BATCH, max(16, (len(self.buffer) - start) // shortest + 1))
+        pixels = np.empty((rows, layout.side**2), np.uint8)
+        good = np.empty(rows, np.bool_)
+        places = np.empty((rows, 3), np.int64)
+        fields = np.empty((rows, 2, 2), np.int64)
         records, position, lines = parse_records(
             self.buffer, start, layout.newline, ord(layout.separator), len(layout.columns),
             layout.column("pixels"), kept, pixels, good, places, fields,
@@ -219,11 +223,11 @@ class _Batch:
         if good.all():
             good = slice(records)  # type: ignore[assignment]
         numbers = self.first + np.arange(records, dtype=np.int64)
-        rows = Rows(
+        found = Rows(
             records, numbers[good], pixels[:records][good], emotion[good], usage[good],
             bad, self.first + bad_row,
         )  # fmt: skip
-        return rows, position, lines
+        return found, position, lines
 
     def _codes(
         self,
@@ -233,18 +237,17 @@ class _Batch:
         explain: Callable[[bytes], str],
     ) -> tuple[np.ndarray, dict[int, str]]:
         """The codes of a column's texts, and the reasons of those that have none."""
-        codes = np.full(len(places), UNKNOWN, np.int8)
-        wrong = {}
         data = self.window.data
-        for row, (start, end) in enumerate(places.tolist()):
-            if start < 0 or not good[row]:
-                continue
-            code = code_of(data[start:end])
+        # A row that broke off before this column has no text here, and no code.
+        codes = [code_of(data[start:end]) for start, end in places.tolist()]
+        wrong: dict[int, str] = {}
+        for row, code in enumerate(codes) if None in codes else ():
             if code is None:
-                wrong[row] = explain(data[start:end].strip())
-            else:
-                codes[row] = code
-        return codes, wrong
+                codes[row] = UNKNOWN
+                if good[row]:
+                    start, end = places[row].tolist()
+                    wrong[row] = explain(data[start:end].strip())
+        return np.array(codes, np.int8), wrong
 
     def _explain(self, start: int, end: int) -> str:
         layout, text = self.layout, self.window.data[start:end]
