@@ -29,3 +29,8 @@ class SchedulerError(DaskferError):
 
 class CacheError(DaskferError):
     """A store that cannot be listed or cleared as asked, or not now."""
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line of at most 200 characters; its kind when it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

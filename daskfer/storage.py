@@ -75,8 +75,8 @@ def write_whole(path: str, data: bytes | memoryview) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a text file whole, as UTF-8."""
-    write_whole(path, text.encode())
+    """Write a text file whole, as UTF-8; names of files that are not UTF-8 are spelt out."""
+    write_whole(path, text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from daskfer import storage
-from daskfer.errors import CacheError
+from daskfer.errors import CacheError, one_line
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Tree:
         try:
             filesystem, path = fsspec.core.url_to_fs(root)
         except (ImportError, ValueError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise CacheError(
                 f"--store {root} cannot be opened ({reason}): expected a folder or an fsspec URL"
             ) from error

@@ -15,7 +15,7 @@ import typer
 
 from daskfer import __version__
 from daskfer.cli import cache, demo, inspect, run
-from daskfer.errors import DaskferError, Stopped
+from daskfer.errors import DaskferError, Stopped, one_line
 
 app = typer.Typer(
     name="daskfer",
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as error:
         if os.environ.get("DASKFER_DEBUG"):
             raise
-        reason = " ".join(str(error).split()) or "no message"
+        reason = one_line(error)
         _end(
             1,
             f"error: unexpected {type(error).__name__}: {reason} (daskfer --debug ... shows where)",

@@ -14,17 +14,10 @@ from itertools import islice
 from typing import IO, Literal, Self
 
 from daskfer import storage
-from daskfer.errors import InputError
-from daskfer.ingest.images import (
-    LIMIT,
-    PIECE,
-    TOO_LARGE,
-    BadImage,
-    as_unicode,
-    gather,
-    is_clutter,
-    is_image,
-)
+from daskfer.errors import InputError, one_line
+from daskfer.ingest.decoding import BadImage
+from daskfer.ingest.images import LIMIT, PIECE, TOO_LARGE, gather
+from daskfer.ingest.listing import as_unicode, is_clutter, is_image
 from daskfer.ingest.rows import Rows
 from daskfer.ingest.unpack import DAMAGE, damaged, unpacked
 
@@ -141,7 +134,7 @@ class ArchivedImages:
         except Exception as error:
             if not _is_damage(error):
                 raise
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = one_line(error)
             return BadImage(f"archive member is damaged: {reason}")
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from daskfer import storage
-from daskfer.errors import InputError
+from daskfer.errors import InputError, one_line
 from daskfer.ingest import forms
 from daskfer.ingest.archives import Member, members
-from daskfer.ingest.images import find_images, is_image
+from daskfer.ingest.listing import find_images, is_image
 from daskfer.store import fingerprint
 
 Form = Literal["csv", "parquet", "images"]
@@ -301,5 +301,4 @@ def _readable(path: str) -> Iterator[None]:
     except InputError:
         raise
     except (ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} cannot be read: {reason}") from error
+        raise InputError(f"{path} cannot be read: {one_line(error)}") from error

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from daskfer.errors import InputError
+from daskfer.errors import InputError, one_line
 
 DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError)
 
@@ -38,10 +38,9 @@ def unpacked(path: str, file: IO[bytes], compression: str) -> Iterator[IO[bytes]
 
 def damaged(path: str, error: Exception) -> InputError:
     """The error of a file whose packing is broken."""
-    reason = " ".join(str(error).split()) or type(error).__name__
     return InputError(
-        f"{path} is cut off or damaged ({reason}): get it again, or unpack what can be unpacked "
-        "and give that"
+        f"{path} is cut off or damaged ({one_line(error)}): get it again, or unpack what can be "
+        "unpacked and give that"
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
-from daskfer.errors import RecipeError
+from daskfer.errors import RecipeError, one_line
 from daskfer.recipe.sections import (
     BalanceByClass,
     Classify,
@@ -112,7 +112,7 @@ def _read_sections(name_or_file: str) -> dict[str, Any]:
     try:
         sections = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise RecipeError(f"recipe {name_or_file} is not YAML: {reason}") from error
     if sections is None:
         sections = {}
