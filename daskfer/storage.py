@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from daskfer.errors import DaskferError, one_line
+
 if TYPE_CHECKING:
     import numpy as np
+
+READ_AHEAD = 4 << 20
+"""Bytes that are fetched beyond what is asked of a remote file: enough that many small reads make
+few requests, little beside a block of rows. s3fs alone would fetch 50 MB for each block."""
+
+WEB = ("http://", "https://")
+
+_BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci")
+"""Protocols without folders, where to make the folders of a file is to make its bucket."""
+
+_PACKAGES = {
+    "s3": "pip install 'daskfer[s3]'",
+    "s3a": "pip install 'daskfer[s3]'",
+    "http": "pip install aiohttp",
+    "https": "pip install aiohttp",
+}
+
+_UNREACHED = "check AWS_ENDPOINT_URL and the network (AWS_MAX_ATTEMPTS=1 gives up sooner)"
+_WAYS_OUT = {
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; "
+    "FSSPEC_S3_ANON=true reads a public bucket without",
+    "EndpointConnectionError": _UNREACHED,
+    "ConnectTimeoutError": _UNREACHED,
+    "ReadTimeoutError": _UNREACHED,
+}
+"""What to do about errors of botocore's, which are no `OSError`s, by their names."""
+
+
+class StorageError(DaskferError):
+    """A remote file system that cannot be opened, reached or written to."""
 
 
 def is_url(path: str) -> bool:
@@ -27,27 +63,50 @@ def exists(path: str) -> bool:
     """Whether a file is there."""
     if is_url(path):
         filesystem, inner = filesystem_of(path)
-        return bool(filesystem.exists(inner))
+        # Others write too, and some file systems remember what they have listed.
+        filesystem.invalidate_cache(inner)
+        with _named(path, "read"):
+            return bool(filesystem.exists(inner))
     return os.path.exists(path)
 
 
 def read_bytes(path: str, start: int = 0, stop: int | None = None) -> bytes:
     """The bytes of a file from `start` up to `stop` (its end by default)."""
     if is_url(path):
-        filesystem, inner = filesystem_of(path)
-        return bytes(filesystem.cat_file(inner, start=start, end=stop))
+        return _fetch(path, start, stop)
     with open(path, "rb") as file:
         file.seek(start)
         return file.read(-1 if stop is None else stop - start)
 
 
 def open_binary(path: str) -> BinaryIO:
-    """A file to read from, with `read` and `seek`; the caller closes it."""
-    if is_url(path):
-        filesystem, inner = filesystem_of(path)
-        found: BinaryIO = filesystem.open(inner, "rb")
-        return found
-    return open(path, "rb")
+    """A file to read from, with `read` and `seek`; the caller closes it.
+
+    Where only whole files are sent (see `gives_ranges`) it cannot `seek`.
+    """
+    if not is_url(path):
+        return open(path, "rb")
+    ranges = gives_ranges(path)
+    filesystem, inner = filesystem_of(path)
+    with _named(path, "read"):
+        found: BinaryIO = filesystem.open(inner, "rb", block_size=READ_AHEAD if ranges else 0)
+    return found if ranges else io.BufferedReader(_Stream(path, found), READ_AHEAD)
+
+
+@lru_cache(maxsize=1024)
+def gives_ranges(path: str) -> bool:
+    """Whether parts of a file can be read; some web servers answer with all of it."""
+    if not path.startswith(WEB):
+        return True
+    filesystem, inner = filesystem_of(path)
+    with _named(path, "read"), filesystem.open(inner, "rb", block_size=1) as file:
+        try:
+            file.seek(max((file.size or 0) - 1, 0))
+            file.read(1)
+        except ValueError:
+            # fsspec says so before it has read the answer.
+            return False
+        return True
 
 
 def write_whole(path: str, data: bytes | memoryview) -> None:
@@ -55,12 +114,10 @@ def write_whole(path: str, data: bytes | memoryview) -> None:
 
     Locally: a neighbour with a unique name, which is then renamed. Object stores show an object
     only when its upload ends, so there a plain write does; other remote file systems (sftp,
-    smb) give no such promise.
+    smb) give no such promise. A bucket must be there already.
     """
     if is_url(path):
-        filesystem, inner = filesystem_of(path)
-        filesystem.makedirs(filesystem._parent(inner), exist_ok=True)
-        filesystem.pipe_file(inner, bytes(data))
+        _send(path, bytes(data))
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,10 +181,26 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
 
 
 def filesystem_of(path: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path in it."""
+    """The fsspec file system of a URL, and the path in it.
+
+    Raises
+    ------
+    StorageError
+        When there is none for its protocol, or the package for it is missing.
+    """
     import fsspec
 
-    found: tuple[Any, str] = fsspec.core.url_to_fs(path)
+    try:
+        options = {"timeout": _patience()} if path.startswith(WEB) else {}
+        found: tuple[Any, str] = fsspec.core.url_to_fs(path, **options)
+    except ImportError as error:
+        package = _PACKAGES.get(path.partition("://")[0])
+        way_out = f"; {package}" if package else ""
+        raise StorageError(
+            f"{path} needs a package that is not installed: {one_line(error)}{way_out}"
+        ) from error
+    except ValueError as error:
+        raise StorageError(f"{path} cannot be opened: {one_line(error)}") from error
     return found
 
 
@@ -141,3 +214,104 @@ def version_of(filesystem: Any, inner: str, info: dict[str, Any]) -> str:
         if info.get(field):
             return str(info[field])
     return str(filesystem.ukey(inner))
+
+
+def is_remote_error(error: BaseException) -> bool:
+    """Whether an error is one that file systems raise, rather than a fault of ours.
+
+    Libraries for remote ones have many of their own.
+    """
+    builtin = type(error).__module__ == "builtins"
+    return not builtin or isinstance(error, OSError | ValueError | NotImplementedError)
+
+
+def reason(error: BaseException) -> str:
+    """What an error of a file system's says, in one line, and the way out where we know it."""
+    text = (isinstance(error, OSError) and error.strerror) or one_line(error)
+    way_out = _WAYS_OUT.get(type(error).__name__)
+    return f"{text}; {way_out}" if way_out else text
+
+
+def _patience() -> Any:
+    """No limit to how long a web server sends a file, but to how long it is silent.
+
+    aiohttp alone gives up after five minutes, however the file goes on.
+    """
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=30)
+
+
+@contextmanager
+def _named(path: str, done: str) -> Iterator[None]:
+    """Let errors of a remote file system name the URL.
+
+    What the system has a number for stays an `OSError` (of the same class), everything else
+    becomes a `StorageError` that says what could not be `done`.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, DaskferError) or not is_remote_error(error):
+            raise
+        number = getattr(error, "errno", None)
+        if isinstance(error, FileNotFoundError | PermissionError):
+            number = errno.ENOENT if isinstance(error, FileNotFoundError) else errno.EACCES
+        if isinstance(error, OSError) and number is not None:
+            raise OSError(number, reason(error), path) from error
+        raise StorageError(f"{path} cannot be {done}: {reason(error)}") from error
+
+
+class _Stream(io.RawIOBase):
+    """A remote file that is sent once, from beginning to end."""
+
+    def __init__(self, path: str, file: BinaryIO) -> None:
+        self._path, self._file, self._ended = path, file, False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        # aiohttp takes somebody who reads on after the end for a loop without one, and says so.
+        if self._ended:
+            return 0
+        with _named(self._path, "read"):
+            data = self._file.read(len(buffer))
+        self._ended = not data
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _fetch(path: str, start: int, stop: int | None) -> bytes:
+    whole = start == 0 and stop is None
+    if not whole and not gives_ranges(path):
+        with open_binary(path) as file:
+            return file.read(-1 if stop is None else stop)[start:]
+    filesystem, inner = filesystem_of(path)
+    # Object stores refuse any range of an empty file.
+    limits = {} if whole else {"start": start, "end": stop}
+    with _named(path, "read"):
+        data = bytes(filesystem.cat_file(inner, **limits))
+    if stop is not None and len(data) > stop - start:
+        raise StorageError(
+            f"{path} cannot be read: its server sent {len(data):,} bytes where {stop - start:,} "
+            "were asked for; get the file and give that"
+        )
+    return data
+
+
+def _send(path: str, data: bytes) -> None:
+    filesystem, inner = filesystem_of(path)
+    try:
+        with _named(path, "written"):
+            if path.partition("://")[0] not in _BUCKETS:
+                filesystem.makedirs(filesystem._parent(inner), exist_ok=True)
+            filesystem.pipe_file(inner, data)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}; expected a bucket that is there"
+        ) from error

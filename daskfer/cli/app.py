@@ -15,6 +15,7 @@ import typer
 
 from daskfer import __version__
 from daskfer.cli import cache, demo, inspect, run
+from daskfer.cli.console import Progress
 from daskfer.errors import DaskferError, Stopped, one_line
 
 app = typer.Typer(
@@ -105,9 +106,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    """Stop once: what comes after, while workers are being closed, must not disturb that."""
+    """Stop once: what comes after, while workers are being closed, must not disturb that.
+
+    The exception may be raised anywhere, also where a library drops it; the stages look for the
+    wish to stop as well.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Progress.stopping = True
     raise KeyboardInterrupt
 
 

@@ -25,6 +25,9 @@ class Progress:
         Stages whose result was in the store already.
     """
 
+    stopping = False
+    """Set for all of them when the process has been asked to stop."""
+
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._shown = self._stream.isatty()
@@ -38,6 +41,7 @@ class Progress:
     @contextmanager
     def stage(self, name: str, rows: int | None = None) -> Iterator[None]:
         """Time a stage; its line is kept when it ends, also when it fails."""
+        self._stop_if_asked()
         self._name, self._rows, self._done = name, rows, 0
         self._start = time.monotonic()
         self._show()
@@ -49,6 +53,7 @@ class Progress:
 
     def advance(self, rows: int) -> None:
         """Count rows that are done and show their number."""
+        self._stop_if_asked()
         if rows:
             self._done += rows
             self._show()
@@ -56,6 +61,10 @@ class Progress:
     def reused(self) -> None:
         """Note that the stage's result was in the store."""
         self.taken_over.append(self._name)
+
+    def _stop_if_asked(self) -> None:
+        if self.stopping:
+            raise KeyboardInterrupt
 
     def say(self, text: str) -> None:
         """A line for the person at the terminal."""

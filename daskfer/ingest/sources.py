@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from daskfer import storage
-from daskfer.errors import InputError, one_line
+from daskfer.errors import DaskferError, InputError
 from daskfer.ingest import forms
 from daskfer.ingest.archives import Member, members
 from daskfer.ingest.listing import find_images, is_image
 from daskfer.store import fingerprint
 
 Form = Literal["csv", "parquet", "images"]
-
-EXTRAS = {"s3": "pip install 'daskfer[s3]'", "s3a": "pip install 'daskfer[s3]'"}
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,8 @@ class Source:
         The images in a folder, by their paths in it.
     ignored : tuple of str
         Files beside the images that are none.
+    streamed : bool
+        Whether its server sends it only as a whole.
     """
 
     path: str
@@ -57,6 +57,7 @@ class Source:
     member: str = ""
     files: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    streamed: bool = False
 
     @property
     def name(self) -> str:
@@ -66,17 +67,19 @@ class Source:
     @property
     def packed(self) -> bool:
         """Whether it can only be read from its beginning to its end, by one worker."""
-        return bool(self.compression or self.archive)
+        return bool(self.compression or self.archive or self.streamed)
 
     def key(self) -> dict[str, Any]:
         """What tells it from other sources and other versions of itself, as plain values."""
-        return {
+        key = {
             "path": self.path,
             "bytes": self.bytes,
             "version": self.version,
             "form": self.form,
             "member": self.member,
         }
+        # It is cut into other parts, which a stopped run must not take for its own.
+        return {**key, "streamed": True} if self.streamed else key
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def check_unchanged(sources: list[Source]) -> None:
     for source in sources:
         if source.form == "images" and not source.archive:
             continue
-        now = _describe(source.path)
+        now = _describe(source.path, afresh=True)
         if (now.bytes, now.version) != (source.bytes, source.version):
             raise InputError(
                 f"{source.path} changed while it was read: run again when it has been written"
@@ -129,11 +132,16 @@ def check_unchanged(sources: list[Source]) -> None:
 def notes_of(sources: list[Source]) -> tuple[str, ...]:
     """What a person should know of how these sources are read."""
     notes = []
-    packed = [source.name for source in sources if source.packed]
-    if packed:
-        more = f" and {len(packed) - 1} more" if len(packed) > 1 else ""
+    streamed = [source.name for source in sources if source.streamed]
+    if streamed:
         notes.append(
-            f"{packed[0]}{more}: packed files cannot be split, one worker reads each from "
+            f"{_and_more(streamed)}: the server sends files only as a whole, one worker reads each "
+            "from beginning to end (copies on disk are read side by side)"
+        )
+    packed = [source.name for source in sources if source.packed and not source.streamed]
+    if packed:
+        notes.append(
+            f"{_and_more(packed)}: packed files cannot be split, one worker reads each from "
             "beginning to end (unpacked ones are read side by side)"
         )
     for source in sources:
@@ -146,14 +154,19 @@ def notes_of(sources: list[Source]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _and_more(names: list[str]) -> str:
+    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else names[0]
+
+
 def _expand(text: str) -> list[str]:
     if storage.is_url(text):
         # A question mark in a web address begins its query.
-        pattern = text.startswith(("http://", "https://"))
+        pattern = text.startswith(storage.WEB)
         if not glob.has_magic(text.replace("?", "") if pattern else text):
             return [text]
         with _readable(text):
             filesystem, inner = storage.filesystem_of(text)
+            filesystem.invalidate_cache()
             found = sorted(filesystem.glob(inner))
         if not found:
             raise InputError(f"{text}: no file matches")
@@ -176,14 +189,24 @@ def _open(path: str) -> list[Source | _File]:
         raise InputError(f"{path} is empty: expected {forms.EXPECTED}")
     with _readable(path):
         kind = forms.recognize(path)
+        streamed = not storage.gives_ranges(path)
     if kind.form == "images" and not kind.archive:
         return [file]
-    source = Source(path, file.bytes, file.version, kind.form, kind.compression, kind.archive)
+    if streamed and (kind.form == "parquet" or (kind.archive and not kind.compression)):
+        what = "a Parquet file" if kind.form == "parquet" else f"a {kind.archive} archive"
+        raise InputError(
+            f"{path} is {what}, which is read in parts, but its server sends it only as a whole: "
+            "get the file and give that"
+        )
+    source = Source(
+        path, file.bytes, file.version, kind.form, kind.compression, kind.archive, streamed=streamed
+    )
     return list(_in_archive(source)) if kind.archive else [source]
 
 
 def _in_folder(path: str) -> Iterator[Source | _File]:
-    listing = find_images(path)
+    with _readable(path):
+        listing = find_images(path)
     tables = [name for name in listing.others if forms.is_table(name) or forms.is_archive(name)]
     if listing.images and tables:
         raise InputError(
@@ -264,19 +287,22 @@ def _check_twice(sources: list[Source]) -> None:
 def _is_folder(path: str) -> bool:
     if not storage.is_url(path):
         return os.path.isdir(path)
-    if path.startswith(("http://", "https://")):
+    if path.startswith(storage.WEB):
         return False
     with _readable(path):
         filesystem, inner = storage.filesystem_of(path)
         return bool(filesystem.isdir(inner))
 
 
-def _describe(path: str) -> _File:
+def _describe(path: str, *, afresh: bool = False) -> _File:
+    """Its size and version; `afresh` asks again what a file system may remember."""
     with _readable(path):
         if not storage.is_url(path):
             found = os.stat(path)
             return _File(path, found.st_size, str(found.st_mtime_ns))
         filesystem, inner = storage.filesystem_of(path)
+        if afresh:
+            filesystem.invalidate_cache(inner)
         info = filesystem.info(inner)
         if info.get("size") is None:
             raise InputError(
@@ -290,15 +316,17 @@ def _readable(path: str) -> Iterator[None]:
     """Errors of storage as a line that names the input."""
     try:
         yield
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected {forms.EXPECTED}") from None
-    except ImportError as error:
-        protocol = path.partition("://")[0]
-        raise InputError(
-            f"{path} needs a package that is not installed ({error}); for {protocol}:// "
-            f"{EXTRAS.get(protocol, 'see fsspec')}"
-        ) from error
     except InputError:
         raise
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read: {one_line(error)}") from error
+    except DaskferError as error:
+        raise InputError(str(error)) from error
+    except FileNotFoundError as error:
+        # A web server that does not answer, or refuses, is a missing file to fsspec.
+        cause = error.__cause__ if path.startswith(storage.WEB) else None
+        if cause is not None and getattr(cause, "status", None) not in (404, 410):
+            raise InputError(f"{path} cannot be read: {storage.reason(cause)}") from error
+        raise InputError(f"{path}: no such file; expected {forms.EXPECTED}") from None
+    except Exception as error:
+        if not storage.is_remote_error(error):
+            raise
+        raise InputError(f"{path} cannot be read: {storage.reason(error)}") from error

@@ -93,7 +93,7 @@ def test_killed_after_a_stage(stage, workers, faces_csv, undisturbed, tmp_path, 
 @pytest.mark.parametrize(
     ("stage", "lost"),
     [
-        ("ingest", ["table.npz", "bad.json", "000003.json", "000005.json"]),
+        ("ingest", ["table.npz", "bad.json", "sources.json", "000003.json", "000005.json"]),
         ("represent", ["000001.features.npy", "000006.features.npy"]),
         ("reduce", ["000000.points.npy", "000007.points.npy"]),
     ],
