@@ -60,7 +60,9 @@ def select(table: FaceTable, recipe: Recipe) -> Selection:
     else:
         if isinstance(split, UsageSplit):
             split = RandomSplit(test=split.test)
-            notes.append(f"no Usage column: {split.test:.0%} of the rows are held out by seed")
+            notes.append(
+                f"nothing says which rows are for the test: {split.test:.0%} are held out by seed"
+            )
         kept, used = balance(table, everything, recipe)
         if not isinstance(split, NoSplit):
             kept, test = split_randomly(kept, split.test, recipe.seed)
@@ -84,7 +86,7 @@ def balance(
     classes = np.unique(emotion[emotion != UNKNOWN])
     if len(classes) == 0:
         raise InputError(
-            f"balance.method={method.method} needs an emotion column, and the input has none: "
+            f"balance.method={method.method} needs emotion labels, and the input has none: "
             "use --set balance.method=none"
         )
     members = {int(code): candidates[emotion == code] for code in classes}

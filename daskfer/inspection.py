@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from daskfer import balance
-from daskfer.errors import InputError
+from daskfer.errors import DaskferError
 from daskfer.faces import EMOTIONS, PRIVATE_TEST, PUBLIC_TEST, TRAINING, UNKNOWN, USAGES, FaceTable
+from daskfer.foresight import check_feasible
 from daskfer.ingest.duplicates import count_duplicates
 from daskfer.ingest.quarantine import by_reason, check_share
 from daskfer.ingest.sources import Source
@@ -18,9 +19,15 @@ from daskfer.randomness import generator
 from daskfer.recipe import Recipe
 from daskfer.stages.ingest import Faces
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 UNLABELLED, NO_SPLIT = "unlabelled", "no split"
 
 SHEET_COLUMNS, SHEET_LINES = 12, 8
+CAPTION_SIZE = 16
+"""Height of the letters above a sheet in pixels."""
+
 SHEET_SCALE = 2
 """Each pixel of a face is so many wide on a contact sheet."""
 
@@ -99,7 +106,8 @@ def what_run_would_do(faces: Faces, recipe: Recipe) -> dict[str, Any]:
     try:
         check_share(faces.bad, faces.read, recipe.ingest.max_bad)
         selection = balance.select(faces.table, recipe)
-    except InputError as error:
+        check_feasible(recipe, faces.table, selection)
+    except DaskferError as error:
         return {"refused": str(error)}
     return {
         "refused": None,
@@ -107,8 +115,17 @@ def what_run_would_do(faces: Faces, recipe: Recipe) -> dict[str, Any]:
         "validation": len(selection.validation),
         "test": len(selection.test),
         "blocks": faces.pixels.count,
-        "notes": list(selection.notes),
+        "notes": [*selection.notes, *_without_test(selection)],
     }
+
+
+def _without_test(selection: balance.Selection) -> list[str]:
+    if len(selection.test):
+        return []
+    return [
+        "no rows are for the test, so the second model could not be tested "
+        "(--set split.method=random holds some out)"
+    ]
 
 
 def contact_sheets(faces: Faces, seed: int) -> Iterator[tuple[str, bytes]]:
@@ -127,8 +144,26 @@ def contact_sheets(faces: Faces, seed: int) -> Iterator[tuple[str, bytes]]:
             continue
         drawn = generator(seed, "inspect", code + 1).permutation(len(members))
         shown = members[np.sort(drawn[: SHEET_COLUMNS * SHEET_LINES])]
-        picture = Image.fromarray(sheet(faces.pixels.rows(shown), SHEET_COLUMNS))
+        columns = min(len(shown), SHEET_COLUMNS)
+        picture = Image.fromarray(sheet(faces.pixels.rows(shown), columns))
         size = (picture.width * SHEET_SCALE, picture.height * SHEET_SCALE)
+        name = UNLABELLED if code == UNKNOWN else EMOTIONS[code]
+        some = "all" if len(shown) == len(members) else f"{len(shown)} of"
         buffer = io.BytesIO()
-        picture.resize(size, Image.Resampling.NEAREST).save(buffer, "PNG", optimize=True)
-        yield (UNLABELLED if code == UNKNOWN else EMOTIONS[code]), buffer.getvalue()
+        captioned(
+            picture.resize(size, Image.Resampling.NEAREST), f"{name}: {some} {len(members):,}"
+        ).save(buffer, "PNG", optimize=True)
+        yield name, buffer.getvalue()
+
+
+def captioned(picture: Image.Image, text: str) -> Image.Image:
+    """A picture with a line of text above it, on white."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(CAPTION_SIZE)
+    height = CAPTION_SIZE * 2
+    width = max(picture.width, int(font.getlength(text)) + CAPTION_SIZE)
+    sheet = Image.new("L", (width, picture.height + height), 255)
+    ImageDraw.Draw(sheet).text((CAPTION_SIZE // 2, CAPTION_SIZE // 2), text, 0, font)
+    sheet.paste(picture.getchannel(0), (0, height), picture.getchannel(1))
+    return sheet

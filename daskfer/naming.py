@@ -59,6 +59,15 @@ class Names:
         return {"how": self.how, "looks": self.looks, "clusters": clusters}
 
 
+def check_labels(method: Name, emotion: np.ndarray) -> None:
+    """Refuse to name clusters by labels where no fitted face has one, before any work."""
+    if isinstance(method, NameByDominant) and not (emotion != UNKNOWN).any():
+        raise InputError(
+            "name.how=dominant needs emotion labels, and no face that would be fitted has one: "
+            "use --set name.how=none, or name.how=file with a file of names"
+        )
+
+
 def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int) -> Names:
     """Name clusters from their fitted faces.
 
@@ -75,11 +84,7 @@ def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int
     table = contingency(cluster, emotion, k)
     rows = np.bincount(cluster, minlength=k).astype(np.int64)
     if isinstance(method, NameByDominant):
-        if table.sum() == 0:
-            raise InputError(
-                "name.how=dominant needs an emotion column, and the input has none: use "
-                "--set name.how=none, or name.how=file with a file of names"
-            )
+        check_labels(method, emotion)
         chosen = np.where(table.sum(axis=1) > 0, table.argmax(axis=1), UNKNOWN).astype(np.int8)
         why = f"the most frequent true emotion of each cluster's fitted rows ({int(table.sum()):,})"
         return Names(chosen, "dominant", 0, rows, _purity(table, chosen), (("name", why),))

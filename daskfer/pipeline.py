@@ -13,6 +13,7 @@ from daskfer.balance import Selection
 from daskfer.cluster import fit_kmeans
 from daskfer.dask import ml
 from daskfer.engine import Engine
+from daskfer.foresight import check_feasible
 from daskfer.ingest.sources import Source
 from daskfer.naming import Names, name_clusters
 from daskfer.recipe import Recipe
@@ -102,6 +103,7 @@ def run(
     faces = ingest(context, sources, range_bytes)
     with watch.stage("balance", len(faces.table)):
         selection = balance.select(faces.table, recipe)
+        check_feasible(recipe, faces.table, selection)
     features, features_key = represent(context, faces)
     reduced = reduce(context, features, features_key, selection)
     clusters = cluster(context, reduced, selection)

@@ -13,6 +13,7 @@ import yaml
 from daskfer import __version__, storage
 from daskfer.errors import RunFolderError
 from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.quarantine import TooManyBad
 from daskfer.ingest.sources import Source
 from daskfer.recipe import NameByFile, Recipe
@@ -54,15 +55,16 @@ class RunFolder:
         }
         if storage.exists(self.file(OWNER)):
             owner = storage.read_json(self.file(OWNER))
-            if owner["identity"] != mine["identity"]:
+            if owner["identity"] != mine["identity"] and not self._is_void():
                 raise RunFolderError(
                     f"{self.path} belongs to {self._difference(owner, mine, recipe)}: choose "
                     "another --out, or leave it out"
                 )
-            if not storage.exists(self.file("recipe.yaml")):
-                storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
-            return
-        if not storage.is_url(self.path) and os.path.exists(self.path):
+            if owner["identity"] == mine["identity"]:
+                if not storage.exists(self.file("recipe.yaml")):
+                    storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
+                return
+        elif not storage.is_url(self.path) and os.path.exists(self.path):
             if not os.path.isdir(self.path):
                 raise RunFolderError(f"--out {self.path} is a file: expected a folder")
             found = sorted(entry for entry in os.listdir(self.path) if not entry.endswith(".part"))
@@ -73,6 +75,11 @@ class RunFolder:
         # Signed first: a folder that was claimed and then killed is known again.
         storage.write_json(self.file(OWNER), mine)
         storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
+
+    def _is_void(self) -> bool:
+        """Whether the run that it belongs to left no result: it failed, or has not finished."""
+        results = ("metrics.json", "labels.parquet", "names.yaml", "report.html")
+        return not any(storage.exists(self.file(name)) for name in results)
 
     def _difference(self, owner: dict[str, Any], mine: dict[str, Any], recipe: Recipe) -> str:
         if owner["inputs"] != mine["inputs"]:
@@ -136,7 +143,8 @@ def identity(recipe: Recipe, sources: list[Source]) -> str:
 
 def default_path(recipe_name: str, recipe: Recipe, sources: list[Source]) -> str:
     """Where a run goes that was not told: under runs/, by input, recipe and fingerprint."""
-    stem = Path(sources[0].path).name.partition(".")[0]
+    # Short enough for any file system, whatever the input is called.
+    stem = as_unicode(Path(sources[0].path).name.partition(".")[0])[:60]
     name = Path(recipe_name).stem
     return storage.join("runs", f"{stem}-{name}-{identity(recipe, sources)[:8]}")
 

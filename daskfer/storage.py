@@ -227,8 +227,11 @@ def is_remote_error(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     """What an error of a file system's says, in one line, and the way out where we know it."""
-    text = (isinstance(error, OSError) and error.strerror) or one_line(error)
     way_out = _WAYS_OUT.get(type(error).__name__)
+    if not str(error) and error.__cause__ is not None:
+        # A timeout of fsspec's says nothing of itself.
+        error = error.__cause__
+    text = (isinstance(error, OSError) and error.strerror) or one_line(error)
     return f"{text}; {way_out}" if way_out else text
 
 

@@ -85,7 +85,7 @@ def test_random_rows_of_each_class_by_seed() -> None:
 
 
 def test_balancing_without_labels_says_what_to_do() -> None:
-    with pytest.raises(InputError, match=r"needs an emotion column.*balance\.method=none"):
+    with pytest.raises(InputError, match=r"needs emotion labels.*balance\.method=none"):
         kept(BalanceByClass(), [UNKNOWN] * 4)
 
 
@@ -110,7 +110,7 @@ def test_without_a_usage_column_a_share_is_held_out_and_said() -> None:
     assert (found.fit.tolist(), found.test.tolist()) == (drawn.fit.tolist(), drawn.test.tolist())
     assert len(found.test) == 5
     assert len(found.validation) == 0
-    assert found.notes == ("no Usage column: 25% of the rows are held out by seed",)
+    assert found.notes == ("nothing says which rows are for the test: 25% are held out by seed",)
     assert drawn.notes == ()
 
 

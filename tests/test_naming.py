@@ -36,7 +36,7 @@ def test_names_of_faces() -> None:
 
 
 def test_dominant_without_labels_says_what_to_do() -> None:
-    with pytest.raises(InputError, match=r"needs an emotion column.*name\.how=none"):
+    with pytest.raises(InputError, match=r"needs emotion labels.*name\.how=none"):
         name_clusters(NameByDominant(), CLUSTER, np.full(8, UNKNOWN, np.int8), 3)
 
 

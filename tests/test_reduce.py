@@ -170,7 +170,7 @@ def test_identity_changes_nothing() -> None:
 def test_too_many_components_are_refused() -> None:
     check_components(Pca(components=4), 5, 9)
     check_components(NoReduction(), 1, 9)
-    with pytest.raises(RecipeError, match="components=5: 5 rows of 9 features have at most 4"):
+    with pytest.raises(RecipeError, match="components=5: 5 fitted rows of 9 features"):
         check_components(Pca(components=5), 5, 9)
     with pytest.raises(RecipeError, match="at most 3"):
         check_components(IncrementalPca(components=4), 100, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from daskfer.cli import options
 from daskfer.cli.session import place_of, prepare_process, session
+from daskfer.errors import InputError
 
 if TYPE_CHECKING:
     from daskfer.ingest.quarantine import BadRow
@@ -48,6 +50,8 @@ def inspect(
     from daskfer.ingest.sources import find_sources, notes_of
 
     sources = find_sources(inputs)
+    if sheets is not None and os.path.isfile(sheets):
+        raise InputError(f"--sheets {sheets} is a file: expected a folder, or none yet")
     progress = Progress()
     for note in notes_of(sources):
         progress.say(note)

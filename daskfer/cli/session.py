@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daskfer.errors import RecipeError
+from daskfer.errors import InputError, RecipeError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -76,6 +76,8 @@ def session(
     progress.say("starting workers")
     place = where()
     root = absolute(store or default_root())
+    if os.path.isfile(root):
+        raise InputError(f"--store {root} is a file: expected a folder, or none yet")
     check_reach(root, place)
     with ExitStack() as stack:
         if whole_job:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from daskfer.errors import InputError
 from daskfer.faces import side_of
 from daskfer.ingest.lines import NEWLINE, RETURN
+from daskfer.ingest.quarantine import split_fields
 
 MAX_ROW_BYTES = 4 << 20
 """Longest row that is read: enough for a face of 1024×1024 pixels."""
@@ -98,9 +99,10 @@ def read_layout(path: str, head: bytes) -> CsvLayout:
 def _newline_of(head: bytes, start: int) -> int:
     """The byte that ends the header: a carriage return only where no line feed follows it."""
     feed, carriage = head.find(NEWLINE, start), head.find(RETURN, start)
-    if carriage < 0 or 0 <= feed <= carriage + 1:
+    if carriage < 0 or 0 <= feed < carriage:
         return NEWLINE
-    return RETURN
+    after = head[carriage : carriage + 8].lstrip(b"\r")
+    return NEWLINE if after.startswith(b"\n") else RETURN
 
 
 def _header(path: str, line: bytes) -> tuple[tuple[str, ...], str]:
@@ -120,8 +122,19 @@ def _header(path: str, line: bytes) -> tuple[tuple[str, ...], str]:
     found = "".join(letter if letter.isprintable() else "?" for letter in found)
     raise InputError(
         f"{path} has no pixels column: expected a CSV file in UTF-8 with a header such as "
-        f"emotion,pixels,Usage, found the columns {found or 'nothing'}"
+        f"emotion,pixels,Usage, found the columns {found or 'nothing'}{_hint(columns)}"
     )
+
+
+def _hint(columns: tuple[str, ...]) -> str:
+    """What may be the matter with a header that has no pixels."""
+    if any("\0" in column for column in columns):
+        return " (is it a binary file, or text in UTF-16?)"
+    if len(columns) > 64:
+        return f", {len(columns):,} in all (one a pixel? join them with blanks in one column)"
+    if any(len(column.split()) > 3 and column[:1].isdigit() for column in columns):
+        return " (is the header missing? its first line names the columns)"
+    return ""
 
 
 def _split(text: str, separator: str) -> tuple[str, ...]:
@@ -139,10 +152,10 @@ def _first_side(
     sides: Counter[int] = Counter()
     filled = [row for row in rows if row.strip()]
     for row in filled:
-        fields = row.decode(errors="replace").split(separator)
-        if len(fields) != len(columns):
+        fields = split_fields(row.decode(errors="replace").rstrip("\r"), separator)
+        if fields is None or len(fields) != len(columns):
             continue
-        values = fields[pixel_column].strip().strip('"').split()
+        values = fields[pixel_column].split()
         side = side_of(len(values))
         if side is not None and side > 1:
             sides[side] += 1

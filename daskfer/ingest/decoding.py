@@ -77,6 +77,8 @@ def decode(data: bytes, side: int) -> np.ndarray:
         raise BadImage("empty file: expected an image")
     plugin = next((plugin for magic, plugin in _PLUGINS if magic.match(data)), None)
     if plugin is None:
+        if data[4:8] == b"ftyp":
+            raise BadImage("HEIC or AVIF image: expected PNG or JPEG; convert it")
         raise BadImage("unknown image format: expected PNG, JPEG, BMP, WebP, TIFF, GIF, PGM or PPM")
     _hush()
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from daskfer import storage
+from daskfer.errors import InputError
+from daskfer.ingest.listing import is_image
 from daskfer.ingest.unpack import unpacked
 
 EXPECTED = "CSV, Parquet or image files, a folder of them, or an archive of them"
@@ -23,6 +25,18 @@ _COMPRESSIONS = {
 }
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 _HEAD = 512
+
+HEIC = "expected PNG or JPEG; convert it first (heif-convert, ImageMagick)"
+
+_OTHERS = {
+    b"%PDF": ("a PDF document", "save its images as PNG or JPEG"),
+    b"\x93NUMPY": ("a NumPy array", "write its rows as Parquet or CSV"),
+    b"\x89HDF": ("an HDF5 file", "write its rows as Parquet or CSV"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save it as CSV"),
+    b"7z\xbc\xaf": ("a 7z archive", "unpack it"),
+    b"Rar!": ("a RAR archive", "unpack it"),
+}
+"""Files that people have faces in and that are not read: their first bytes, and a way out."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,19 @@ def is_archive(name: str) -> bool:
 
 
 def recognize(path: str) -> Kind:
-    """What a file is; what looks like nothing else is taken for CSV."""
+    """What a file is; what looks like nothing else is taken for CSV.
+
+    Raises
+    ------
+    InputError
+        When it is of a kind that is known not to be read.
+    """
     head = storage.read_bytes(path, 0, _HEAD)
+    for magic, (what, way) in _OTHERS.items():
+        if head.startswith(magic):
+            raise InputError(f"{path} is {what}: expected {EXPECTED}; {way}")
+    if head[4:8] == b"ftyp" and not is_image(path):
+        raise InputError(f"{path} is a HEIC or AVIF image, or a film: {HEIC}")
     for magic, compression in _COMPRESSIONS.items():
         if head.startswith(magic):
             with storage.open_binary(path) as file, unpacked(path, file, compression) as text:

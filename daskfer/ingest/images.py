@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from daskfer import storage
-from daskfer.errors import one_line
+from daskfer.errors import InputError, one_line
 from daskfer.ingest.decoding import BadImage, decode
-from daskfer.ingest.labels import folder_labels
+from daskfer.ingest.labels import folder_labels, is_split
 from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Rows
@@ -102,11 +102,12 @@ class ImageFiles:
     def _contents(
         self, files: tuple[str, ...]
     ) -> Iterator[tuple[str, list[str], bytes | BadImage]]:
-        top = as_unicode(self.root.rstrip("/").rpartition("/")[2])
+        *_, above, top = ["", "", *as_unicode(self.root.rstrip("/")).split("/")]
         read = _fetch if storage.is_url(self.root) else _read
         for name, content in zip(files, read(self.root, files), strict=True):
             whole = as_unicode(storage.join(self.root, name))
-            yield whole, [top, *as_unicode(name).split("/")[:-1]], content
+            folders = [top, *as_unicode(name).split("/")[:-1]]
+            yield whole, [above if is_split(above) else "", *folders], content
 
 
 def _read(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
@@ -116,7 +117,9 @@ def _read(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
             large = os.stat(path).st_size > LIMIT
             yield BadImage(TOO_LARGE) if large else storage.read_bytes(path)
         except OSError as error:
-            yield BadImage(f"file cannot be read: {error.strerror or one_line(error)}")
+            if not os.path.islink(path) or os.path.exists(path):
+                raise _unreadable(path, error) from error
+            yield BadImage("link to nothing: the file that it names is not there")
 
 
 def _fetch(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
@@ -125,6 +128,14 @@ def _fetch(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
         paths = [storage.join(inner, name) for name in files[start : start + _FETCHED]]
         for found in filesystem.cat_ranges(paths, 0, LIMIT + 1, on_error="return"):
             if isinstance(found, Exception):
-                yield BadImage(f"file cannot be read: {one_line(found)}")
-            else:
-                yield BadImage(TOO_LARGE) if len(found) > LIMIT else bytes(found)
+                raise _unreadable(root, found) from found
+            yield BadImage(TOO_LARGE) if len(found) > LIMIT else bytes(found)
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    """The error of a file that cannot be read now: no fault of its own, so no bad row."""
+    reason = getattr(error, "strerror", None) or one_line(error)
+    return InputError(
+        f"{path} cannot be read ({reason}): expected what was there when the run began, readable "
+        "by every worker"
+    )

@@ -172,8 +172,13 @@ def parse_records(  # type: ignore[no-untyped-def]
             else:
                 while position < size:
                     byte = buffer[position]
-                    if byte == newline or (byte == _QUOTE if quoted else byte == separator):
+                    if byte == newline or (byte == separator and not quoted):
                         break
+                    if byte == _QUOTE and quoted:
+                        if position + 1 >= size or buffer[position + 1] != _QUOTE:
+                            break
+                        # Two quotes are one of the text.
+                        position += 1
                     position += 1
             end = position
             if quoted:
@@ -191,7 +196,7 @@ def parse_records(  # type: ignore[no-untyped-def]
             if position < size and buffer[position] == separator:
                 position += 1
                 continue
-            if position < size and buffer[position] == carriage:
+            while position < size and buffer[position] == carriage:
                 position += 1
             if position < size and buffer[position] != newline:
                 fine = False

@@ -71,11 +71,18 @@ def folder_labels(folders: list[str]) -> tuple[int, int]:
     emotion = usage = UNKNOWN
     for folder in folders:
         name = folder.encode(errors="replace").strip()
+        if emotion_code(name) == UNKNOWN or usage_code(name) == UNKNOWN:
+            continue
         if name.isalpha() and (found := emotion_code(name)) is not None:
             emotion = found
         elif (found := usage_code(name)) is not None:
             usage = found
     return emotion, usage
+
+
+def is_split(folder: str) -> bool:
+    """Whether the name of a folder is that of a split."""
+    return usage_code(folder.encode(errors="replace")) not in (None, UNKNOWN)
 
 
 def shown(text: bytes) -> str:

@@ -101,6 +101,20 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def local_version(path: str) -> tuple[int, str]:
+    """The size of a file, and the time of its last change (ns); of a link to nothing, the link's.
+
+    Raises
+    ------
+    OSError
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        found = os.lstat(path)
+    return found.st_size, str(found.st_mtime_ns)
+
+
 def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
     """What is known of a file; None for pipes, devices and sockets."""
     try:

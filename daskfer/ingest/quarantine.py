@@ -73,7 +73,7 @@ def explain_row(
         line = text.decode()
     except UnicodeDecodeError:
         return "not UTF-8 text"
-    fields = _fields(line, separator)
+    fields = split_fields(line, separator)
     if fields is None:
         return "broken quotes"
     if len(fields) != len(columns):
@@ -81,12 +81,17 @@ def explain_row(
     return explain_pixels(fields[pixel_column].split(), wanted)
 
 
-def _fields(line: str, separator: str) -> list[str] | None:
-    """The fields of a line, quoted from end to end or not at all; None where quotes are broken."""
+def split_fields(line: str, separator: str) -> list[str] | None:
+    """The fields of a line, quoted from end to end or not at all; None where quotes are broken.
+
+    Two quotes within a quoted field are one of its text; they are left as they are.
+    """
     fields, start = [], 0
     while True:
         quoted = line.startswith('"', start)
         end = line.find('"' if quoted else separator, start + quoted)
+        while quoted and line.startswith('""', end) and end >= 0:
+            end = line.find('"', end + 2)
         if quoted and end < 0:
             return None
         fields.append(line[start + quoted : end] if end >= 0 else line[start:])
@@ -139,19 +144,29 @@ def check_share(bad: Iterable[BadRow], read: int, max_bad: float) -> None:
     rows = tuple(bad)
     if not rows or len(rows) / read <= max_bad:
         return
+    if len(rows) == read:
+        raise none_is_a_face(rows, read)
+    raise TooManyBad(
+        f"{len(rows):,} of {read:,} rows are bad, more than ingest.max_bad={max_bad:g} allows "
+        f"({_summary(rows)}); mend them or allow more with --max-bad "
+        f"{_enough(len(rows) / read):g}",
+        rows,
+    )
+
+
+def none_is_a_face(bad: Iterable[BadRow], read: int) -> TooManyBad:
+    """The error of an input that holds nothing but bad rows."""
+    rows = tuple(bad)
+    found = f" ({_summary(rows)})" if rows else ""
+    return TooManyBad(f"none of {read:,} rows is a face{found}", rows)
+
+
+def _summary(rows: tuple[BadRow, ...]) -> str:
+    """Counts by reason, and where the first is."""
     listed = ", ".join(f"{count:,} × {reason}" for reason, count in by_reason(rows).items())
     first = rows[0]
     place = first.source if first.line is None else f"line {first.line} of {first.source}"
-    way = (
-        "none of them is a face"
-        if len(rows) == read
-        else f"mend them or allow more with --max-bad {_enough(len(rows) / read):g}"
-    )
-    raise TooManyBad(
-        f"{len(rows):,} of {read:,} rows are bad, more than ingest.max_bad={max_bad:g} allows "
-        f"({listed}; first: {place}); {way}",
-        rows,
-    )
+    return f"{listed}; first: {place}, {first.reason}"
 
 
 def quarantine_csv(bad: Iterable[BadRow]) -> str:

@@ -8,13 +8,14 @@ import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, Literal
 
 from daskfer import storage
 from daskfer.errors import DaskferError, InputError
 from daskfer.ingest import forms
-from daskfer.ingest.archives import Member, members
-from daskfer.ingest.listing import find_images, is_image
+from daskfer.ingest.archives import members
+from daskfer.ingest.listing import as_unicode, find_images, is_image, local_version
 from daskfer.store import fingerprint
 
 Form = Literal["csv", "parquet", "images"]
@@ -43,7 +44,7 @@ class Source:
     files : tuple of str
         The images in a folder, by their paths in it.
     ignored : tuple of str
-        Files beside the images that are none.
+        Files beside it that hold no faces, so far as their names tell.
     streamed : bool
         Whether its server sends it only as a whole.
     """
@@ -62,7 +63,8 @@ class Source:
     @property
     def name(self) -> str:
         """What a person calls it: its path, and the member of an archive."""
-        return f"{self.path}:{self.member}" if self.member else self.path
+        path = as_unicode(self.path)
+        return f"{path}:{self.member}" if self.member else path
 
     @property
     def packed(self) -> bool:
@@ -108,9 +110,8 @@ def find_sources(inputs: list[str]) -> list[Source]:
         if isinstance(one, _File):
             images.append(one)
             continue
-        if images:
-            sources.append(_set_of(images))
-            images = []
+        sources += _sets_of(images)
+        images = []
         if one is not None:
             sources.append(one)
     _check_twice(sources)
@@ -118,11 +119,14 @@ def find_sources(inputs: list[str]) -> list[Source]:
 
 
 def check_unchanged(sources: list[Source]) -> None:
-    """Raise an `InputError` when a file is not what it was when the sources were found."""
+    """Raise an `InputError` when a file is not what it was when the sources were found.
+
+    Images behind a URL are not asked for again: it would be a request for each.
+    """
     for source in sources:
-        if source.form == "images" and not source.archive:
+        if source.files and storage.is_url(source.path):
             continue
-        now = _describe(source.path, afresh=True)
+        now = _look_again(source) if source.files else _describe(source.path, afresh=True)
         if (now.bytes, now.version) != (source.bytes, source.version):
             raise InputError(
                 f"{source.path} changed while it was read: run again when it has been written"
@@ -148,8 +152,7 @@ def notes_of(sources: list[Source]) -> tuple[str, ...]:
         if source.ignored:
             listed = ", ".join(source.ignored[:3]) + (", …" if len(source.ignored) > 3 else "")
             notes.append(
-                f"{source.path}: {len(source.ignored):,} files that are no images were not read "
-                f"({listed})"
+                f"{source.path}: {len(source.ignored):,} other files there were not read ({listed})"
             )
     return tuple(notes)
 
@@ -159,14 +162,17 @@ def _and_more(names: list[str]) -> str:
 
 
 def _expand(text: str) -> list[str]:
+    if not text:
+        raise InputError(f"an input is empty: expected {forms.EXPECTED}")
     if storage.is_url(text):
-        # A question mark in a web address begins its query.
-        pattern = text.startswith(storage.WEB)
-        if not glob.has_magic(text.replace("?", "") if pattern else text):
+        # A question mark in a web address begins its query, and a bracket may its host.
+        if text.startswith(storage.WEB) or not glob.has_magic(text):
             return [text]
         with _readable(text):
             filesystem, inner = storage.filesystem_of(text)
             filesystem.invalidate_cache()
+            if filesystem.exists(inner):
+                return [text]
             found = sorted(filesystem.glob(inner))
         if not found:
             raise InputError(f"{text}: no file matches")
@@ -174,7 +180,11 @@ def _expand(text: str) -> list[str]:
     text = os.path.expanduser(text)
     if os.path.exists(text) or not glob.has_magic(text):
         return [os.path.abspath(text)]
-    found = sorted(glob.glob(text, recursive=True))
+    folder, name = os.path.split(text)
+    # A folder's own brackets, as in "photos [2024]/*.jpg", are no pattern.
+    found = sorted(glob.glob(text, recursive=True)) or (
+        sorted(glob.glob(os.path.join(glob.escape(folder), name))) if os.path.isdir(folder) else []
+    )
     if not found:
         raise InputError(f"{text}: no file matches")
     return [os.path.abspath(path) for path in found]
@@ -185,12 +195,13 @@ def _open(path: str) -> list[Source | _File]:
     if _is_folder(path):
         return list(_in_folder(path))
     file = _describe(path)
-    if file.bytes == 0:
+    if file.bytes == 0 and not is_image(path):
         raise InputError(f"{path} is empty: expected {forms.EXPECTED}")
     with _readable(path):
         kind = forms.recognize(path)
         streamed = not storage.gives_ranges(path)
-    if kind.form == "images" and not kind.archive:
+    # What is called an image and looks like nothing else is one, if only a bad one.
+    if kind.form == "images" or (kind == forms.Kind("csv") and is_image(path)):
         return [file]
     if streamed and (kind.form == "parquet" or (kind.archive and not kind.compression)):
         what = "a Parquet file" if kind.form == "parquet" else f"a {kind.archive} archive"
@@ -210,8 +221,8 @@ def _in_folder(path: str) -> Iterator[Source | _File]:
     tables = [name for name in listing.others if forms.is_table(name) or forms.is_archive(name)]
     if listing.images and tables:
         raise InputError(
-            f"{path} holds {len(listing.images):,} images and {tables[0]}: expected one or the "
-            f"other; give {storage.join(path, tables[0])}, or the images' folder or a glob of them"
+            f"{path} holds {len(listing.images):,} images and {_counted(tables)}: expected one or "
+            f"the other; give {storage.join(path, tables[0])}, or the images' folder or a glob"
         )
     if listing.images:
         files = [_File(image.path, image.bytes, image.version) for image in listing.images]
@@ -220,8 +231,13 @@ def _in_folder(path: str) -> Iterator[Source | _File]:
     if not tables:
         found = ", ".join(sorted(listing.others)[:5]) or "nothing"
         raise InputError(f"{path} holds no faces: expected {forms.EXPECTED}, found {found}")
-    for name in tables:
-        yield from _open(storage.join(path, name))
+    opened = [source for name in tables for source in _open(storage.join(path, name))]
+    ignored = tuple(name for name in listing.others if name not in tables)
+    yield from _with_ignored(opened, ignored)
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names):,} tables or archives such as {names[0]}" if len(names) > 1 else names[0]
 
 
 def _in_archive(archive: Source) -> Iterator[Source]:
@@ -239,21 +255,47 @@ def _in_archive(archive: Source) -> Iterator[Source]:
         others = tuple(member.name for member in found if not is_image(member.name))
         yield replace(archive, form="images", ignored=others)
     elif tables:
-        for member in tables:
-            yield _table_in(archive, member)
+        others = tuple(member.name for member in found if member not in tables)
+        for number, member in enumerate(tables):
+            yield replace(archive, member=member.name, ignored=() if number else others)
     else:
         names = ", ".join(sorted(member.name for member in found)[:5]) or "nothing"
         raise InputError(
             f"{archive.path} holds no faces: expected CSV files or images in it, found {names}"
+            + (" (an Excel workbook? save it as CSV)" if "xl/" in names else "")
         )
 
 
-def _table_in(archive: Source, member: Member) -> Source:
-    return replace(archive, member=member.name)
+def _with_ignored(found: list[Source | _File], ignored: tuple[str, ...]) -> list[Source | _File]:
+    """The same sources, the first of which tells what beside them is not read."""
+    first, *rest = found
+    if isinstance(first, Source) and ignored:
+        first = replace(first, ignored=(*first.ignored, *ignored))
+    return [first, *rest]
+
+
+def _look_again(source: Source) -> _File:
+    """What the images of a source are now, as one."""
+    files = []
+    for name in source.files:
+        path = storage.join(source.path, name)
+        files.append(replace(_describe(path), path=name))
+    again = _image_set(source.path, files)
+    return _File(again.path, again.bytes, again.version)
+
+
+def _sets_of(files: list[_File]) -> list[Source]:
+    """Sources of images that were given one by one: one for each file system and host."""
+    return [_set_of(list(group)) for _, group in groupby(files, key=lambda file: _host(file.path))]
+
+
+def _host(path: str) -> str:
+    """What paths must share to have a common folder."""
+    protocol, found, rest = path.partition("://")
+    return f"{protocol}://{rest.partition('/')[0]}" if found else ""
 
 
 def _set_of(files: list[_File]) -> Source:
-    """One source of images that were given one by one."""
     parents = [posixpath.dirname(file.path) for file in files]
     root = posixpath.commonpath(parents) if not storage.is_url(parents[0]) else _url_root(parents)
     return _image_set(
@@ -298,8 +340,7 @@ def _describe(path: str, *, afresh: bool = False) -> _File:
     """Its size and version; `afresh` asks again what a file system may remember."""
     with _readable(path):
         if not storage.is_url(path):
-            found = os.stat(path)
-            return _File(path, found.st_size, str(found.st_mtime_ns))
+            return _File(path, *local_version(path))
         filesystem, inner = storage.filesystem_of(path)
         if afresh:
             filesystem.invalidate_cache(inner)

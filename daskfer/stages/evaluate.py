@@ -212,6 +212,9 @@ def _notes(
     unnamed = int((names.emotion == UNKNOWN).sum())
     if names.how != "none" and unnamed:
         notes.append(f"{unnamed} of {len(names.emotion)} clusters have no name, nor their faces")
+    known = tested[tested != UNKNOWN]
+    if len(known) and (known == known[0]).all():
+        notes.append("all labels of the test are the same: the scores beside them say nothing")
     if trained is not None and len(selection.test) == 0:
         notes.append("no rows are held out, so the second model could not be tested")
     elif trained is not None and not (tested != UNKNOWN).any():

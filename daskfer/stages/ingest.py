@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from daskfer import storage
 from daskfer.blocks import BlockFiles, starts_of
-from daskfer.errors import InputError
-from daskfer.faces import FaceTable
+from daskfer.faces import UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import difference_hashes, digests
-from daskfer.ingest.quarantine import BadRow, check_share
+from daskfer.ingest.quarantine import BadRow, check_share, none_is_a_face
 from daskfer.ingest.rows import Part, Rows, in_blocks
 from daskfer.ingest.sizes import resized
 from daskfer.ingest.sources import Source, check_unchanged, notes_of
@@ -60,9 +60,10 @@ def ingest(context: Context, sources: list[Source], range_bytes: int = DEFAULT_R
         changes, or too many rows are bad.
     """
     faces = read_faces(context, sources, range_bytes)
+    # Rows that are all bad are too many, whatever the recipe tolerates.
     check_share(faces.bad, faces.read, context.recipe.ingest.max_bad)
     if len(faces.table) == 0:
-        raise InputError(f"{sources[0].name}: none of {faces.read} rows is a face")
+        raise none_is_a_face(faces.bad, faces.read)
     return faces
 
 
@@ -76,6 +77,7 @@ def read_faces(context: Context, sources: list[Source], range_bytes: int = DEFAU
             _read(context, sources, planned, folder)
         else:
             context.watch.reused()
+            context.watch.advance(folder.summary()["read"])
         return _load(folder, sources)
 
 
@@ -131,8 +133,10 @@ def write_part(
     blocks: list[list[int]] = []
     bad: list[Any] = []
     names: list[str] = []
-    for rows in in_blocks(part.pieces(), block_rows, part.first):
-        _write_block(folder, f"{number:06d}.{len(blocks):04d}", rows, side)
+    # Made small before they are gathered: a block of large faces may not fit in memory.
+    pieces = (replace(rows, pixels=resized(rows.pixels, side)) for rows in part.pieces())
+    for rows in in_blocks(pieces, block_rows, part.first):
+        _write_block(folder, f"{number:06d}.{len(blocks):04d}", rows)
         blocks.append([rows.records, len(rows.row)])
         bad += [asdict(row) for row in rows.bad]
         names += rows.names or ()
@@ -141,8 +145,8 @@ def write_part(
     return blocks
 
 
-def _write_block(folder: StageFolder, name: str, rows: Rows, side: int) -> None:
-    pixels = resized(rows.pixels, side)
+def _write_block(folder: StageFolder, name: str, rows: Rows) -> None:
+    pixels = rows.pixels
     storage.write_array(folder.file(f"{name}.pixels.npy"), pixels)
     storage.write_arrays(
         folder.file(f"{name}.rows.npz"),
@@ -198,16 +202,31 @@ def _load(folder: StageFolder, sources: list[Source]) -> Faces:
     table = FaceTable(**storage.read_arrays(folder.file("table.npz")))
     bad = tuple(BadRow(**row) for row in storage.read_json(folder.file("bad.json")))
     starts = starts_of(summary["sizes"])
+    names = storage.read_json(folder.file("sources.json"))
     return Faces(
         table=table,
         pixels=BlockFiles(folder, "pixels.npy", starts, tuple(summary["names"])),
         side=summary["side"],
-        sources=tuple(storage.read_json(folder.file("sources.json"))),
+        sources=tuple(names),
         read=summary["read"],
         bad=bad,
         content=array_fingerprint(table.digest, np.array(summary["sizes"])),
-        notes=notes_of(sources),
+        notes=(*notes_of(sources), *_unlabelled_images(table, names, sources)),
     )
+
+
+def _unlabelled_images(table: FaceTable, names: list[str], sources: list[Source]) -> list[str]:
+    """A note on images that have no label, where others have one: folders that were not known."""
+    unlabelled = np.flatnonzero(table.emotion == UNKNOWN)
+    if len(names) <= len(sources) or len(unlabelled) in (0, len(table)):
+        return []
+    folders = Counter(names[source].rpartition("/")[0] for source in table.source[unlabelled])
+    shown = [f"{folder} ({count:,})" for folder, count in folders.most_common(3)]
+    more = ", …" if len(folders) > len(shown) else ""
+    return [
+        f"{len(unlabelled):,} faces have no label: {', '.join(shown)}{more}; of images, the names "
+        "of folders tell it (angry, disgust, fear, happy, sad, surprise, neutral)"
+    ]
 
 
 def array_fingerprint(*arrays: np.ndarray) -> str:

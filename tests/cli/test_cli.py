@@ -309,7 +309,7 @@ def test_unlabelled_faces_are_clustered(tmp_path, faces_csv, clean_environment):
     rows = [line.split(",")[1] for line in faces_csv.read_text().splitlines()[:601]]
     path.write_text("\n".join(rows) + "\n")
     failed = daskfer("run", path, "--out", tmp_path / "run", environment=clean_environment)
-    assert_one_line(failed, "name.how=dominant needs an emotion column", "name.how=none")
+    assert_one_line(failed, "name.how=dominant needs emotion labels", "name.how=none")
     done = daskfer(
         "run",
         path,

@@ -86,12 +86,12 @@ def test_tables_for_a_person_and_what_a_run_would_do(damaged, clean_environment,
     assert sorted(path.name for path in sheets.iterdir()) == [
         "angry.png", "disgust.png", "fear.png", "quarantine.csv", "unlabelled.png",
     ]  # fmt: skip
-    # Nine faces in a line, each pixel two wide, two transparent ones between faces.
+    # A caption; nine faces in a line, each pixel two wide, two white ones between faces.
     with Image.open(io.BytesIO((sheets / "angry.png").read_bytes())) as picture:
-        assert picture.size == ((12 * 14 - 2) * 2, 24)
+        assert picture.size == ((9 * 14 - 2) * 2, 32 + 24)
     with Image.open(io.BytesIO((sheets / "unlabelled.png").read_bytes())) as picture:
         shown = np.asarray(picture)
-    assert (shown[:, :24, 0] == 50).all()
+    assert (shown[32:, :24] == 50).all()
     assert (sheets / "quarantine.csv").read_text().count("\n") == 3
 
 
@@ -105,6 +105,35 @@ def test_what_was_read_serves_the_run(damaged, clean_environment, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "ingest" in json.loads(done.stdout)["reused"]
+
+
+def test_inspect_foresees_what_run_would_refuse(clean_environment, tmp_path):
+    path = tmp_path / "unlabelled.csv"
+    path.write_text("pixels\n" + "".join(f"{row} 2 3 4\n" for row in range(40)))
+    shown = daskfer("inspect", path, "--json", environment=clean_environment, cwd=tmp_path)
+    refused = json.loads(shown.stdout)["run"]["refused"]
+    assert "name.how=dominant needs emotion labels" in refused
+    done = daskfer("run", path, "--out", tmp_path / "run", environment=clean_environment)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {refused}\n"
+    # A run that left nothing does not keep its folder from another recipe.
+    again = daskfer(
+        "run", path, "--out", tmp_path / "run", "--set", "name.how=none",
+        "--set", "cluster.clusters=50", environment=clean_environment,
+    )  # fmt: skip
+    assert "cluster.clusters=50: only" in again.stderr
+
+
+def test_folders_that_are_no_emotions_are_named(clean_environment, tmp_path):
+    random = np.random.default_rng(0)
+    for name in ["happy/a", "happy/b", "wütend/c"]:
+        path = tmp_path / "photos" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (9, 9), np.uint8)).save(path)
+    done = daskfer("inspect", tmp_path / "photos", environment=clean_environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 faces have no label: " in done.stdout
+    assert "wütend (1)" in done.stdout
 
 
 def test_a_missing_file_is_one_line(clean_environment, tmp_path):

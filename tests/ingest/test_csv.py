@@ -20,6 +20,7 @@ from daskfer.errors import InputError
 from daskfer.faces import EMOTIONS, UNKNOWN, USAGES
 from daskfer.ingest.csv import HEAD_BYTES, CsvLayout, read_layout
 from daskfer.ingest.duplicates import difference_hashes, digests
+from daskfer.ingest.labels import SPLIT_WORDS, SYNONYMS
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Rows, in_blocks, join
 from daskfer.ingest.sources import Source, find_sources
@@ -149,6 +150,7 @@ def test_a_bad_first_row_does_not_decide_the_size(tmp_path: Path) -> None:
     [
         (b"3,1 2 3 4,Training", ([1, 2, 3, 4], 3, 0)),
         (b'"3","1 2 3 4","Training"', ([1, 2, 3, 4], 3, 0)),
+        (b"3,1 2 3 4,Training\r\r", ([1, 2, 3, 4], 3, 0)),
         (b"3,1  2\t3 \t 4,Training", ([1, 2, 3, 4], 3, 0)),
         (b"3, 1 2 3 4 ,Training", ([1, 2, 3, 4], 3, 0)),
         (b"3,001 02 000 0255,Training", ([1, 2, 0, 255], 3, 0)),
@@ -263,7 +265,7 @@ def test_a_block_of_bad_rows_alone(tmp_path: Path) -> None:
 
 # A plain reading of the same text, to hold the compiled one against.
 
-FIELD = re.compile(rb'"([^"]*)"(?=,|\Z)|(?!")([^,]*)(?=,|\Z)')
+FIELD = re.compile(rb'"((?:[^"]|"")*)"(?=,|\Z)|(?!")([^,]*)(?=,|\Z)')
 
 
 def plain_fields(line: bytes) -> list[bytes] | None:
@@ -288,7 +290,13 @@ def plain_row(line: bytes, wanted: int) -> tuple[list[int], int, int] | None:
     values = [int(text) for text in pixels.split()]
     names = {name.encode(): code for code, name in enumerate(EMOTIONS)} | {b"": UNKNOWN}
     names |= {str(code).encode(): code for code in range(7)}
+    names |= {
+        word.encode(): EMOTIONS.index(name) for name, words in SYNONYMS.items() for word in words
+    }
     usages = {name.lower().encode(): code for code, name in enumerate(USAGES)} | {b"": UNKNOWN}
+    usages |= {
+        word.encode(): USAGES.index(name) for name, words in SPLIT_WORDS.items() for word in words
+    }
     emotion, usage = emotion.strip().lower(), usage.strip().lower()
     if len(values) != wanted or max(values) > 255:
         return None
@@ -516,3 +524,19 @@ def test_from_and_to_urls(two_files: list[str], tmp_path: Path) -> None:
         assert (there.pixels.rows(np.arange(135)) == here.pixels.rows(np.arange(135))).all()
     finally:
         memory.rm("/csv-test", recursive=True)
+
+
+def test_a_column_of_quoted_commas_and_quotes(tmp_path: Path) -> None:
+    header = b"name,emotion,pixels\n"
+    rows = b'"Doe, J",3,"1 2 3 4"\n"a ""b"" c",0,5 6 7 8\n"x"y",1,1 2 3 4\n'
+    blocks = parse(tmp_path / "f.csv", header + rows)
+    assert [(row, emotion) for row, _, emotion, _ in rows_of(blocks)] == [(0, 3), (1, 0)]
+    assert bad_of(blocks) == [(4, len(header + rows) - 16, "broken quotes")]
+
+
+def test_doubled_carriage_returns_are_line_ends_of_windows(tmp_path: Path) -> None:
+    # What Python's csv module writes on Windows to a file opened without newline="".
+    blocks = parse(tmp_path / "f.csv", b"pixels,emotion\r\r\n1 2 3 4,3\r\r\n5 6 7 8,0\r\r\n")
+    assert [(row, emotion) for row, _, emotion, _ in rows_of(blocks)] == [(0, 3), (1, 0)]
+    blocks = parse(tmp_path / "f.csv", b"emotion,pixels\r\r\n3,1 2 3 4\r\r\n0,5 6 7 8\r\r\n")
+    assert [pixels for _, pixels, *_ in rows_of(blocks)] == [[1, 2, 3, 4], [5, 6, 7, 8]]

@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
+from PIL import Image
 
 from daskfer.errors import InputError
-from daskfer.ingest.sources import find_sources
+from daskfer.ingest.images import ImageFiles
+from daskfer.ingest.sources import check_unchanged, find_sources, notes_of
 
 
 @pytest.fixture
@@ -97,3 +100,96 @@ def test_urls() -> None:
             find_sources(["memory://sources-test/*.png"])
     finally:
         memory.rm("/sources-test", recursive=True)
+
+
+# Images, folders, and what is none.
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Four images of 4×4 in train/angry, train/sad, test/angry and test/contempt."""
+    for number, name in enumerate(
+        ["train/angry/a.png", "train/sad/b.png", "test/angry/c.png", "test/contempt/d.png"]
+    ):
+        path = tmp_path / "faces" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 4), number, np.uint8)).save(path)
+    return tmp_path / "faces"
+
+
+def labels_of(inputs: list[str]) -> list[tuple[str, int, int]]:
+    """(file, emotion, usage) of the images that the inputs name, sorted."""
+    found = []
+    for source in find_sources(inputs):
+        for rows in ImageFiles(source.path, source.files, 0, 4).pieces():
+            names = [Path(name).name for name in rows.names or ()]
+            found += zip(names, rows.emotion.tolist(), rows.usage.tolist(), strict=True)
+    return sorted(found)
+
+
+def test_labels_are_the_same_however_the_images_are_named(tree: Path) -> None:
+    everything = labels_of([str(tree)])
+    assert everything == [("a.png", 0, 0), ("b.png", 4, 0), ("c.png", 0, 2), ("d.png", -1, 2)]
+    assert labels_of([f"{tree}/*/*/*.png"]) == everything
+    assert labels_of([f"{tree}/train", f"{tree}/test"]) == everything
+    assert labels_of([f"{tree}/*/*"]) == everything
+    assert labels_of([f"{tree}/train/angry", f"{tree}/train/sad", f"{tree}/test"]) == everything
+    assert labels_of([f"{tree}/train/angry/a.png"]) == everything[:1]
+    assert labels_of([str(path) for path in sorted(tree.rglob("*.png"))]) == everything
+
+
+def test_images_of_one_glob_are_one_set(tree: Path) -> None:
+    (source,) = find_sources([f"{tree}/*/*/*.png"])
+    assert (source.form, source.path, len(source.files)) == ("images", str(tree), 4)
+    (again,) = find_sources([f"{tree}/*/*/*.png"])
+    assert again == source
+    (tree / "train/angry/a.png").write_bytes(b"another")
+    (changed,) = find_sources([f"{tree}/*/*/*.png"])
+    assert changed.version != source.version
+    with pytest.raises(InputError, match="changed while it was read"):
+        check_unchanged([source])
+    check_unchanged([changed])
+
+
+def test_a_bad_image_is_one_by_a_glob_as_in_its_folder(tree: Path) -> None:
+    (tree / "train/sad/empty.png").touch()
+    (tree / "train/sad/text.png").write_text("no image")
+    for inputs in ([str(tree)], [f"{tree}/*/*/*.png"]):
+        (source,) = find_sources(inputs)
+        (rows,) = ImageFiles(source.path, source.files, 0, 4).pieces()
+        assert [Path(bad.source).name for bad in rows.bad] == ["empty.png", "text.png"]
+
+
+def test_what_is_beside_the_faces_is_told(tree: Path) -> None:
+    (tree / "README.md").write_text("x")
+    (source,) = find_sources([str(tree)])
+    assert notes_of([source]) == (f"{tree}: 1 other files there were not read (README.md)",)
+    (tree / "labels.csv").write_text("pixels\n1 2 3 4\n")
+    with pytest.raises(InputError, match=r"4 images and labels\.csv: expected one or the other"):
+        find_sources([str(tree)])
+
+
+def test_brackets_in_the_name_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "photos [2024]").mkdir()
+    (tmp_path / "photos [2024]" / "a.csv").write_text("x")
+    (found,) = find_sources([str(tmp_path / "photos [2024]" / "*.csv")])
+    assert found.path.endswith("a.csv")
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        (b"%PDF-1.7\n", "is a PDF document"),
+        (b"\x93NUMPY\x01\x00", "is a NumPy array"),
+        (b"\x00\x00\x00\x18ftypheic", "HEIC"),
+    ],
+)
+def test_files_of_other_kinds_are_named(head: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.bin").write_bytes(head + bytes(100))
+    with pytest.raises(InputError, match=message):
+        find_sources([str(tmp_path / "x.bin")])
+
+
+def test_an_empty_word_is_no_folder() -> None:
+    with pytest.raises(InputError, match="an input is empty"):
+        find_sources([""])
