@@ -158,8 +158,9 @@ def leased(root: str, purpose: str) -> Iterator[None]:
                 raise
         yield
     finally:
-        # One that cannot be removed counts no more when this process has ended.
-        with suppress(OSError):
+        # One that cannot be removed counts no more when this process has ended; and whatever a
+        # remote file system raises, it must not hide why the store could not be reached.
+        with suppress(Exception):
             Tree.at(root).remove(LEASES, path.rpartition("/")[2])
 
 

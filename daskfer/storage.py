@@ -30,8 +30,8 @@ _BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "oci")
 _PACKAGES = {
     "s3": "pip install 'daskfer[s3]'",
     "s3a": "pip install 'daskfer[s3]'",
-    "http": "pip install aiohttp",
-    "https": "pip install aiohttp",
+    "http": "pip install 'daskfer[http]'",
+    "https": "pip install 'daskfer[http]'",
 }
 
 _UNREACHED = "check AWS_ENDPOINT_URL and the network (AWS_MAX_ATTEMPTS=1 gives up sooner)"
