@@ -99,7 +99,7 @@ def into_store(path: Path, workers: int, repeat: int, folder: Path) -> float:
     """Print the seconds and the peak memory of reading into empty stores; the median seconds."""
     from daskfer.dask.connect import Where, connected, process_peak
     from daskfer.dask.engine import DaskEngine
-    from daskfer.ingest.sources import find_sources
+    from daskfer.ingest.finding import find_sources
     from daskfer.pipeline import read
     from daskfer.recipe import load_recipe
     from daskfer.store import Store

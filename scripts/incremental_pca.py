@@ -24,7 +24,7 @@ from daskfer.cli.console import Progress
 from daskfer.dask import ml
 from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
-from daskfer.ingest.sources import find_sources
+from daskfer.ingest.finding import find_sources
 from daskfer.pipeline import METHODS
 from daskfer.recipe import IncrementalPca, Pca, load_recipe
 from daskfer.reduce import fit_pca

@@ -30,7 +30,7 @@ from daskfer import cache, storage
 from daskfer.cache import Folder, clear, look, select
 from daskfer.engine import InProcess
 from daskfer.errors import CacheError
-from daskfer.ingest.sources import find_sources
+from daskfer.ingest.finding import find_sources
 from daskfer.leases import Lease, is_alive, users, working
 from daskfer.recipe import Ingest, Recipe
 from daskfer.stages.context import Context, Methods

@@ -47,7 +47,8 @@ def inspect(
     place = place_of(scheduler, cluster, workers, processes)
     resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
     from daskfer.cli.console import Progress
-    from daskfer.ingest.sources import find_sources, notes_of
+    from daskfer.ingest.finding import find_sources
+    from daskfer.ingest.sources import notes_of
 
     sources = find_sources(inputs)
     if sheets is not None and os.path.isfile(sheets):

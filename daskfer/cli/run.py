@@ -59,8 +59,9 @@ def run_job(
 ) -> tuple[dict[str, Any], str]:
     """Run the pipeline for a run folder, unless it has finished; its metrics and its path."""
     from daskfer.cli.console import Progress
+    from daskfer.ingest.finding import find_sources
     from daskfer.ingest.quarantine import TooManyBad
-    from daskfer.ingest.sources import find_sources, notes_of
+    from daskfer.ingest.sources import notes_of
     from daskfer.run_folder import RunFolder, default_path
 
     sources = find_sources(inputs)

@@ -13,10 +13,11 @@ from daskfer import storage
 from daskfer.blocks import BlockFiles, starts_of
 from daskfer.faces import UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import difference_hashes, digests
+from daskfer.ingest.finding import check_unchanged
 from daskfer.ingest.quarantine import BadRow, check_share, none_is_a_face
 from daskfer.ingest.rows import Part, Rows, in_blocks
 from daskfer.ingest.sizes import resized
-from daskfer.ingest.sources import Source, check_unchanged, notes_of
+from daskfer.ingest.sources import Source, notes_of
 from daskfer.stages.context import Context
 from daskfer.stages.parts import DEFAULT_RANGE, Planned, plan
 from daskfer.store import StageFolder

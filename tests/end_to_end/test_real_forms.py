@@ -18,7 +18,7 @@ from conftest import REAL
 from daskfer.engine import InProcess
 from daskfer.faces import EMOTIONS, UNKNOWN, USAGES
 from daskfer.ingest.duplicates import Duplicates, count_duplicates
-from daskfer.ingest.sources import find_sources
+from daskfer.ingest.finding import find_sources
 from daskfer.inspection import leaking_count
 from daskfer.recipe import Recipe
 from daskfer.stages.context import Context, Methods

@@ -12,7 +12,7 @@ from processes import scheduler_with_workers
 
 from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
-from daskfer.ingest.sources import find_sources
+from daskfer.ingest.finding import find_sources
 from daskfer.pipeline import run
 from daskfer.recipe import load_recipe
 from daskfer.run_folder import labels_parquet

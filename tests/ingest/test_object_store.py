@@ -27,7 +27,8 @@ from processes import daskfer, started, wait_until
 
 from daskfer import storage
 from daskfer.errors import InputError
-from daskfer.ingest.sources import Source, check_unchanged
+from daskfer.ingest.finding import check_unchanged
+from daskfer.ingest.sources import Source
 from daskfer.synthetic import write_csv
 
 ROWS = 300

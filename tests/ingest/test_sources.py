@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from daskfer.errors import InputError
+from daskfer.ingest.finding import check_unchanged, find_sources
 from daskfer.ingest.images import ImageFiles
-from daskfer.ingest.sources import check_unchanged, find_sources, notes_of
+from daskfer.ingest.sources import notes_of
 
 
 @pytest.fixture

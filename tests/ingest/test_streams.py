@@ -16,8 +16,9 @@ import pyarrow as pa
 import pytest
 
 from daskfer.errors import InputError
+from daskfer.ingest.finding import find_sources
 from daskfer.ingest.rows import Rows, join
-from daskfer.ingest.sources import Source, find_sources
+from daskfer.ingest.sources import Source
 from daskfer.ingest.streams import CsvStream, layout_of
 from daskfer.ingest.unpack import read_fully
 
