@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskfer import balance
+from daskfer import balance, storage
 from daskfer.errors import DaskferError
 from daskfer.faces import EMOTIONS, PRIVATE_TEST, PUBLIC_TEST, TRAINING, UNKNOWN, USAGES, FaceTable
 from daskfer.foresight import check_feasible
 from daskfer.ingest.duplicates import count_duplicates
-from daskfer.ingest.quarantine import by_reason, check_share
+from daskfer.ingest.quarantine import by_reason, check_share, quarantine_csv
 from daskfer.ingest.sources import Source
 from daskfer.randomness import generator
 from daskfer.recipe import Recipe
@@ -167,3 +167,15 @@ def captioned(picture: Image.Image, text: str) -> Image.Image:
     ImageDraw.Draw(sheet).text((CAPTION_SIZE // 2, CAPTION_SIZE // 2), text, 0, font)
     sheet.paste(picture.getchannel(0), (0, height), picture.getchannel(1))
     return sheet
+
+
+def save(folder: str, faces: Faces, seed: int) -> list[str]:
+    """Write the contact sheets and, if there are any, the bad rows; the paths of the files."""
+    paths = []
+    for name, picture in contact_sheets(faces, seed):
+        paths.append(storage.join(folder, f"{name}.png"))
+        storage.write_whole(paths[-1], picture)
+    if faces.bad:
+        paths.append(storage.join(folder, "quarantine.csv"))
+        storage.write_text(paths[-1], quarantine_csv(faces.bad))
+    return paths

@@ -10,7 +10,6 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -21,6 +20,7 @@ import fsspec
 import numpy as np
 import psutil
 import pytest
+from alone import context_of
 from fsspec.implementations.local import LocalFileSystem
 from processes import is_alive as process_is_alive
 from processes import started, wait_until
@@ -28,14 +28,12 @@ from processes import started, wait_until
 import daskfer
 from daskfer import cache, storage
 from daskfer.cache import Folder, clear, look, select
-from daskfer.engine import InProcess
 from daskfer.errors import CacheError
 from daskfer.ingest.finding import find_sources
 from daskfer.leases import Lease, is_alive, users, working
 from daskfer.recipe import Ingest, Recipe
-from daskfer.stages.context import Context, Methods
 from daskfer.stages.ingest import Faces, ingest
-from daskfer.store import STAGES, StageFolder, Store
+from daskfer.store import STAGES, StageFolder
 
 A, B, C = "00000000000000aa", "00000000000000bb", "00000000000000cc"
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -369,19 +367,6 @@ def test_files_may_vanish_while_they_are_deleted(
 # A clear that fails in the middle.
 
 
-class Silent:
-    """A watch that shows nothing."""
-
-    def stage(self, name: str, rows: int | None = None) -> nullcontext[None]:
-        return nullcontext()
-
-    def advance(self, rows: int) -> None:
-        pass
-
-    def reused(self) -> None:
-        pass
-
-
 @pytest.fixture
 def small_csv(tmp_path: Path) -> str:
     random = np.random.default_rng(5)
@@ -397,10 +382,8 @@ def small_csv(tmp_path: Path) -> str:
 
 
 def ingested(root: str, path: str) -> Faces:
-    methods = Methods({}, {}, lambda search, features, labels: None)
     recipe = Recipe(block_rows=64, ingest=Ingest(max_bad=0.5))
-    context = Context(recipe, Store(root), InProcess(), methods, Silent())
-    return ingest(context, find_sources([path]))
+    return ingest(context_of(recipe, root), find_sources([path]))
 
 
 def test_a_clear_that_fails_anywhere_leaves_what_a_run_can_go_on_with(

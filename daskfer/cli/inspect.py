@@ -57,32 +57,16 @@ def inspect(
     for note in notes_of(sources):
         progress.say(note)
     with session(place, store, progress, whole_job=False) as here:
-        from daskfer.inspection import inspection
+        from daskfer.inspection import inspection, save
         from daskfer.pipeline import read
 
         faces = read(resolved, sources, here.store, here.engine, progress)
         found = inspection(faces, sources, resolved)
-        saved = _save(sheets, faces, resolved.seed) if sheets is not None else []
+        saved = save(sheets, faces, resolved.seed) if sheets is not None else []
     if as_json:
         typer.echo(json.dumps(found | {"saved": saved}, indent=2, ensure_ascii=False))
     else:
         typer.echo("\n".join(_lines(found, faces.bad, saved)))
-
-
-def _save(folder: str, faces: Any, seed: int) -> list[str]:
-    """Write the sheets and the bad rows; the paths of the files."""
-    from daskfer import storage
-    from daskfer.ingest.quarantine import quarantine_csv
-    from daskfer.inspection import contact_sheets
-
-    paths = []
-    for name, picture in contact_sheets(faces, seed):
-        paths.append(storage.join(folder, f"{name}.png"))
-        storage.write_whole(paths[-1], picture)
-    if faces.bad:
-        paths.append(storage.join(folder, "quarantine.csv"))
-        storage.write_text(paths[-1], quarantine_csv(faces.bad))
-    return paths
 
 
 def _lines(found: dict[str, Any], bad: tuple[BadRow, ...], saved: list[str]) -> Iterator[str]:
@@ -139,9 +123,8 @@ def _bad(reasons: dict[str, int], rows: dict[str, int], bad: tuple[BadRow, ...])
         return
     yield f"{rows['quarantined']:,} bad rows ({rows['quarantined'] / rows['read']:.2%}):"
     for reason, count in reasons.items():
-        first = next(row for row in bad if row.reason.partition(":")[0] == reason)
-        place = first.source if first.line is None else f"line {first.line} of {first.source}"
-        yield f"  {count:>8,} × {reason} (first: {place})"
+        first = next(row for row in bad if row.kind == reason)
+        yield f"  {count:>8,} × {reason} (first: {first.place})"
 
 
 def _run(run: dict[str, Any]) -> Iterator[str]:

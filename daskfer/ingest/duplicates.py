@@ -78,18 +78,21 @@ def difference_hashes(pixels: np.ndarray) -> np.ndarray:
     return bits.view(np.uint64)[:, 0].copy()
 
 
+def _keys(digest: np.ndarray) -> np.ndarray:
+    """Each digest as one value that can be sorted and compared."""
+    return np.ascontiguousarray(digest).view([("a", np.uint64), ("b", np.uint64)]).ravel()
+
+
 def group_of_each(digest: np.ndarray) -> np.ndarray:
     """For each row, the number (int64) of its group of identical rows."""
-    keys = np.ascontiguousarray(digest).view([("a", np.uint64), ("b", np.uint64)]).ravel()
-    return np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    return np.unique(_keys(digest), return_inverse=True)[1].astype(np.int64)
 
 
 def first_of_each(digest: np.ndarray) -> np.ndarray:
     """For each row, the index (int64) of the first row that has the same digest."""
     if len(digest) == 0:
         return np.zeros(0, np.int64)
-    keys = np.ascontiguousarray(digest).view([("a", np.uint64), ("b", np.uint64)]).ravel()
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    _, first, group = np.unique(_keys(digest), return_index=True, return_inverse=True)
     return first[group].astype(np.int64)
 
 

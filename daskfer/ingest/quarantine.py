@@ -48,6 +48,16 @@ class BadRow:
     reason: str
     beginning: str
 
+    @property
+    def place(self) -> str:
+        """Where it stands, for a message."""
+        return self.source if self.line is None else f"line {self.line} of {self.source}"
+
+    @property
+    def kind(self) -> str:
+        """The reason without its details."""
+        return self.reason.partition(":")[0]
+
 
 def explain_row(
     text: bytes, columns: list[str], pixel_column: int, wanted: int, separator: str = ","
@@ -130,7 +140,7 @@ def explain_pixels(values: list[str], wanted: int) -> str:
 
 def by_reason(bad: Iterable[BadRow]) -> dict[str, int]:
     """How many rows are bad for each kind of reason, the most frequent first."""
-    return dict(Counter(row.reason.partition(":")[0] for row in bad).most_common())
+    return dict(Counter(row.kind for row in bad).most_common())
 
 
 def check_share(bad: Iterable[BadRow], read: int, max_bad: float) -> None:
@@ -165,8 +175,7 @@ def _summary(rows: tuple[BadRow, ...]) -> str:
     """Counts by reason, and where the first is."""
     listed = ", ".join(f"{count:,} × {reason}" for reason, count in by_reason(rows).items())
     first = rows[0]
-    place = first.source if first.line is None else f"line {first.line} of {first.source}"
-    return f"{listed}; first: {place}, {first.reason}"
+    return f"{listed}; first: {first.place}, {first.reason}"
 
 
 def quarantine_csv(bad: Iterable[BadRow]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from daskfer import storage
 from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.ingest.quarantine import by_reason
 from daskfer.report import beside, clusters, heat, sentences, words
 from daskfer.report.beside import Figure
 from daskfer.report.clusters import Bar, Card
@@ -137,13 +137,12 @@ def _rows(result: Result, metrics: dict[str, Any]) -> Rows:
     if unused:
         why = "good rows that balancing or identical held-out faces left out"
         counts.append(("Not used", words.count(unused), why))
-    # What follows the colon names the row's own value; without it like reasons add up.
-    reasons = Counter(row.reason.partition(":")[0] for row in result.faces.bad)
+    reasons = list(by_reason(result.faces.bad).items())[:MOST_REASONS]
     emotion, selection = result.faces.table.emotion, result.selection
     return Rows(
         sentences.held_out(result),
         tuple(counts),
-        tuple((why, words.count(number)) for why, number in reasons.most_common(MOST_REASONS)),
+        tuple((why, words.count(number)) for why, number in reasons),
         _class_bars(emotion[selection.fit]),
         int((emotion[selection.fit] == UNKNOWN).sum()),
         tuple(words.count(number) for number in _class_counts(emotion[selection.test])),

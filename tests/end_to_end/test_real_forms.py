@@ -6,45 +6,27 @@ import gzip
 import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from alone import context_of
 from conftest import REAL
 
-from daskfer.engine import InProcess
 from daskfer.faces import EMOTIONS, UNKNOWN, USAGES
 from daskfer.ingest.duplicates import Duplicates, count_duplicates
 from daskfer.ingest.finding import find_sources
 from daskfer.inspection import leaking_count
 from daskfer.recipe import Recipe
-from daskfer.stages.context import Context, Methods
 from daskfer.stages.ingest import Faces, ingest
-from daskfer.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.real]
 
 
-class Silent:
-    """A watch that sees nothing."""
-
-    def stage(self, name: str, rows: int | None = None) -> nullcontext[None]:
-        return nullcontext()
-
-    def advance(self, rows: int) -> None:
-        pass
-
-    def reused(self) -> None:
-        raise AssertionError("the store was empty")
-
-
 def read(inputs: list[Path], store: Path) -> Faces:
-    methods = Methods({}, {}, lambda search, features, labels: None)
-    context = Context(Recipe(), Store(str(store)), InProcess(), methods, Silent())
-    return ingest(context, find_sources(list(map(str, inputs))))
+    return ingest(context_of(Recipe(), str(store)), find_sources(list(map(str, inputs))))
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import os
 import re
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import numpy as np
 import pytest
+from alone import context_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -27,10 +27,9 @@ from daskfer.ingest.rows import Rows, in_blocks, join
 from daskfer.ingest.sources import Source
 from daskfer.ingest.text import read_rows
 from daskfer.recipe import Ingest, Recipe
-from daskfer.stages.context import Context, Methods
+from daskfer.stages.context import Context
 from daskfer.stages.ingest import ingest
 from daskfer.stages.parts import find_blocks
-from daskfer.store import Store
 
 HEADER = b"emotion,pixels,Usage\n"
 GOOD = b"3,1 2 3 4,Training\n"
@@ -417,26 +416,9 @@ def test_one_character_changed_anywhere(side: int, seed: int, data: st.DataObjec
 # The stage: several files, in a store.
 
 
-class Silent:
-    """A watch that only counts what was reused."""
-
-    def __init__(self) -> None:
-        self.reuses = 0
-
-    def stage(self, name: str, rows: int | None = None) -> nullcontext[None]:
-        return nullcontext()
-
-    def advance(self, rows: int) -> None:
-        pass
-
-    def reused(self) -> None:
-        self.reuses += 1
-
-
 def context_in(root: str, **keys: Any) -> Context:
     recipe = Recipe(block_rows=64, ingest=Ingest(**{"max_bad": 0.5} | keys))
-    methods = Methods({}, {}, lambda search, features, labels: None)
-    return Context(recipe, Store(root), InProcess(), methods, Silent())
+    return context_of(recipe, root)
 
 
 @pytest.fixture
