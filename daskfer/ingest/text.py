@@ -16,7 +16,7 @@ from daskfer.ingest.rows import Rows
 
 WINDOW_BYTES = 1 << 20
 """Bytes of text that are read at a time: few enough to be in the processor's cache still when they
-are parsed, which makes a third of the speed."""
+are parsed."""
 
 BATCH = 1024
 """Most rows that are parsed at a time."""
