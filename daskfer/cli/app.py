@@ -108,13 +108,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _stop(number: int, frame: FrameType | None) -> None:
     """Stop once: what comes after, while workers are being closed, must not disturb that.
 
-    The exception may be raised anywhere, also where a library drops it; the stages look for the
-    wish to stop as well.
+    The exception may be raised anywhere, also in a finalizer, where Python drops it with a
+    traceback; that is kept from the screen, and the stages look for the wish to stop as well.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     Progress.stopping = True
+    sys.unraisablehook = _show_dropped
     raise KeyboardInterrupt
+
+
+def _show_dropped(dropped: sys.UnraisableHookArgs) -> None:
+    """Show an exception that Python dropped, unless it is the wish to stop."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
 
 
 def _end(status: int, message: str) -> NoReturn:
