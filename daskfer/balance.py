@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskfer.errors import InputError
+from daskfer.errors import InputError, RecipeError
 from daskfer.faces import EMOTIONS, PRIVATE_TEST, PUBLIC_TEST, TRAINING, UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import first_of_each
-from daskfer.randomness import generator
-from daskfer.recipe import BalanceByClass, NoSplit, RandomSplit, Recipe, UsageSplit
+from daskfer.randomness import row_hashes
+from daskfer.recipe import BalanceByClass, Classify, NoSplit, RandomSplit, Recipe, UsageSplit
 
 
 @dataclass(frozen=True)
@@ -89,24 +89,88 @@ def balance(
             f"balance.method={method.method} needs emotion labels, and the input has none: "
             "use --set balance.method=none"
         )
-    members = {int(code): candidates[emotion == code] for code in classes}
-    smallest = min(len(positions) for positions in members.values())
-    per_class = method.per_class if isinstance(method.per_class, int) else smallest
+    sizes = {int(code): int((emotion == code).sum()) for code in classes}
+    per_class = method.per_class if isinstance(method.per_class, int) else min(sizes.values())
     kept = []
-    for code, positions in members.items():
+    for code in sizes:
+        positions = candidates[emotion == code]
         if method.method == "random":
-            drawn = generator(recipe.seed, "balance", code).permutation(len(positions))
-            positions = positions[drawn]
-        kept.append(positions[:per_class])
+            kept.append(positions[drawn(positions, per_class, recipe.seed, "balance")])
+        else:
+            kept.append(positions[:per_class])
     why = f"{method.method} {per_class} rows of each of {len(classes)} classes"
-    if any(len(positions) < per_class for positions in kept):
+    if any(size < per_class for size in sizes.values()):
         counts = ", ".join(
-            f"{EMOTIONS[code]} {len(positions)}"
-            for code, positions in zip(members, kept, strict=True)
-            if len(positions) < per_class
+            f"{EMOTIONS[code]} {size}" for code, size in sizes.items() if size < per_class
         )
         why += f" (fewer of {counts})"
     return np.sort(np.concatenate(kept)), [("balance", why)]
+
+
+def balance_clusters(
+    positions: np.ndarray, cluster: np.ndarray, method: Classify, seed: int
+) -> np.ndarray:
+    """Which of these rows the second model is trained on: equally many of each cluster.
+
+    Parameters
+    ----------
+    positions : int64 array (n,)
+        Ascending positions of the rows, for their hashes.
+    cluster : int32 array (n,)
+        Their clusters; only clusters that occur count.
+    method : Classify
+        `balance` and `per_cluster` say how many.
+    seed : int
+
+    Returns
+    -------
+    int64 array (m,)
+        Ascending indices into `positions`.
+
+    Raises
+    ------
+    RecipeError
+        When as many as the smallest cluster has are too few to cross-validate.
+    """
+    if method.balance == "none" or len(positions) == 0:
+        return np.arange(len(positions))
+    numbers, sizes = np.unique(cluster, return_counts=True)
+    per_cluster = method.per_cluster
+    if per_cluster == "min":
+        per_cluster = int(sizes.min())
+        if per_cluster < method.folds:
+            raise RecipeError(
+                f"classify.per_cluster=min: cluster {numbers[sizes.argmin()]} has {per_cluster} "
+                f"of the fitted rows, but cross-validation needs {method.folds} of each: "
+                "--set classify.per_cluster=100 takes so many of each or all it has, "
+                "--set classify.balance=none takes all rows"
+            )
+    kept = []
+    for number in numbers:
+        members = np.flatnonzero(cluster == number)
+        kept.append(members[drawn(positions[members], per_cluster, seed, "classify")])
+    return np.sort(np.concatenate(kept))
+
+
+def drawn(positions: np.ndarray, count: int, seed: int, stage: str) -> np.ndarray:
+    """Indices of so many of these positions (int64, (n,)) by seed, or of all if they are fewer.
+
+    They are those whose rows have the smallest hashes: a bottom-k sample (E. Cohen and H. Kaplan,
+    "Summarizing data using bottom-k sketches", PODC 2007). What a row's hash is depends on its
+    position and the seed alone. So a larger sample holds every smaller one, other rows that come,
+    go or change class leave it as it is, and one pass finds it, whatever the blocks.
+    """
+    return smallest(row_hashes(seed, stage, positions), count)
+
+
+def smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Indices (int64, ascending) of the `count` smallest values; of equal ones the first."""
+    if count >= len(values):
+        return np.arange(len(values))
+    last = np.partition(values, count - 1)[count - 1]
+    below = np.flatnonzero(values < last)
+    equal = np.flatnonzero(values == last)[: count - len(below)]
+    return np.sort(np.concatenate([below, equal]))
 
 
 def split_randomly(positions: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -74,6 +75,18 @@ class BlockFiles:
 def cut(positions: np.ndarray, block_rows: int) -> list[np.ndarray]:
     """Cut positions into consecutive pieces of `block_rows`; the last may be shorter."""
     return [positions[i : i + block_rows] for i in range(0, len(positions), block_rows)]
+
+
+def groups(pieces: list[np.ndarray]) -> list[np.ndarray]:
+    """Consecutive pieces joined into groups, for work that goes over all rows again and again.
+
+    Each pass costs a task a group, so there are fewer groups than pieces: all up to 8, then one
+    more for every 16, and never more than 1,024. Their number depends on that of the pieces
+    alone, not on who computes.
+    """
+    count = min(len(pieces), 8 + len(pieces) // 16, 1024)
+    bounds = [number * len(pieces) // count for number in range(count + 1)]
+    return [np.concatenate(pieces[low:high]) for low, high in pairwise(bounds)]
 
 
 def starts_of(sizes: list[int]) -> tuple[int, ...]:

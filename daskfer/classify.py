@@ -40,7 +40,12 @@ class Classifier:
 
     def predict(self, points: np.ndarray) -> np.ndarray:
         """Emotion codes, int8 (n,), of reduced rows, float32 (n, c)."""
-        return np.asarray(self.model.predict(points)).astype(np.int8)
+        return predict(self.model, points)
+
+
+def predict(model: Any, points: np.ndarray) -> np.ndarray:
+    """Emotion codes, int8 (n,), that a model gives to reduced rows, float32 (n, c)."""
+    return np.asarray(model.predict(points)).astype(np.int8)
 
 
 def train(
@@ -75,7 +80,7 @@ def train(
         model = DummyClassifier(strategy="most_frequent").fit(points, pseudo)
         name = EMOTIONS[int(pseudo[0])]
         return Classifier(model, f"constant: every cluster is named {name}", float("nan"))
-    sample = _sample(pseudo, method.search_rows, seed)
+    sample = drawn_rows(pseudo, method.search_rows, seed, "classify-search")
     rarest = int(np.unique(pseudo[sample], return_counts=True)[1].min())
     best, score = None, float("nan")
     if rarest >= method.folds:
@@ -156,11 +161,11 @@ def _candidates(method: Classify, rows: int, seed: int) -> tuple[Any, list[dict[
     return pipeline, [known[name] for name in chosen]
 
 
-def _sample(pseudo: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """At most about so many rows drawn by seed, with no name left out that has few."""
+def drawn_rows(pseudo: np.ndarray, most: int, seed: int, stage: str) -> np.ndarray:
+    """Indices of at most about so many rows drawn by seed, no name left out that has few."""
     if len(pseudo) <= most:
         return np.arange(len(pseudo))
-    drawn = generator(seed, "classify-search").permutation(len(pseudo))
+    drawn = generator(seed, stage).permutation(len(pseudo))
     few = [drawn[pseudo[drawn] == name][:LEAST_OF_A_NAME] for name in np.unique(pseudo)]
     return np.unique(np.concatenate([drawn[:most], *few]))
 

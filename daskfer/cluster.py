@@ -3,7 +3,8 @@
 Starting points come from a sample that depends on the seed alone: several restarts of
 scikit-learn's KMeans run on it side by side, and the centres of the best one start Lloyd's
 iterations over all rows (S. Lloyd, "Least squares quantization in PCM", 1982). Sums over blocks
-are taken in a fixed tree.
+are taken in a fixed tree. The rows stay with the workers, in groups of blocks; an iteration sends
+them the centres and gets one sum back.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskfer.blocks import BlockFiles
-from daskfer.engine import Engine, Handle
+from daskfer.blocks import BlockFiles, groups
+from daskfer.engine import Engine
 from daskfer.errors import RecipeError
 from daskfer.randomness import generator, random_state
-from daskfer.recipe import KMeansClusters
+from daskfer.recipe import Cluster, KMeansClusters
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,66 @@ class Centers:
     values: np.ndarray
     iterations: int
 
+    kind = "kmeans"
+
+    @property
+    def centers(self) -> np.ndarray:
+        """The centres."""
+        return self.values
+
+    def assign(self, points: np.ndarray) -> Assignment:
+        """The nearest centre of each of these points (n, c)."""
+        return assign(points, self.values)
+
+    def in_order(self, order: np.ndarray) -> Centers:
+        """The same centres in this order."""
+        return Centers(self.values[order], self.iterations)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it, by names, for a file."""
+        return {"centers": self.values}
+
+
+SPARE_ROWS = 16
+"""How many of the rows farthest from their centres a Lloyd step keeps for empty clusters."""
+
+CHUNK_DISTANCES = 1_000_000
+"""Distances from rows to centres that are in memory at once."""
+
+
+@dataclass(frozen=True)
+class FarRows:
+    """Rows far from their centres, farthest first, the first of equals before the others.
+
+    Attributes
+    ----------
+    squares : float64 array (m,)
+        Squared distances to their centres.
+    cluster : int64 array (m,)
+    points : float64 array (m, c)
+    """
+
+    squares: np.ndarray
+    cluster: np.ndarray
+    points: np.ndarray
+
+    def first(self, count: int) -> FarRows:
+        """The farthest of them."""
+        order = np.argsort(-self.squares, kind="stable")[:count]
+        return FarRows(self.squares[order], self.cluster[order], self.points[order])
+
 
 @dataclass(frozen=True)
 class LloydSums:
-    """Sums over rows of one Lloyd step: per cluster the rows' sum and count, and the inertia."""
+    """Sums over rows of one Lloyd step: per cluster the rows' sum and count, and the inertia.
+
+    `far` are the rows that would reduce it most as clusters of their own.
+    """
 
     sums: np.ndarray
     counts: np.ndarray
     inertia: float
+    far: FarRows
 
 
 @dataclass(frozen=True)
@@ -71,27 +124,67 @@ def assign(points: np.ndarray, centers: np.ndarray) -> Assignment:
 
 
 def lloyd_sums(points: np.ndarray, centers: np.ndarray) -> LloydSums:
-    """One block's part of a Lloyd step."""
-    k = len(centers)
-    squares = squared_distances(points, centers)
+    """One group's part of a Lloyd step, over chunks of its rows one after the other."""
+    step = max(64, CHUNK_DISTANCES // len(centers))
+    found = _chunk_sums(points[:step], centers)
+    for low in range(step, len(points), step):
+        found = merge_sums(found, _chunk_sums(points[low : low + step], centers))
+    return found
+
+
+def _chunk_sums(points: np.ndarray, centers: np.ndarray) -> LloydSums:
+    from scipy.sparse import csr_array
+
+    rows, k = len(points), len(centers)
+    values = points.astype(np.float64)
+    squares = squared_distances(values, centers)
     cluster = squares.argmin(axis=1)
-    member = np.zeros((len(points), k))
-    member[np.arange(len(points)), cluster] = 1
+    nearest = squares[np.arange(rows), cluster]
+    # A row of ones and zeros for each point, times the points: their sums by cluster.
+    member = csr_array((np.ones(rows), cluster, np.arange(rows + 1)), shape=(rows, k))
+    farthest = np.argsort(-nearest, kind="stable")[:SPARE_ROWS]
     return LloydSums(
-        member.T @ points.astype(np.float64),
+        np.asarray(member.T @ values),
         np.bincount(cluster, minlength=k),
-        float(squares.min(axis=1).sum()),
+        float(nearest.sum()),
+        FarRows(nearest[farthest], cluster[farthest], values[farthest]),
     )
 
 
 def merge_sums(left: LloydSums, right: LloydSums) -> LloydSums:
-    """Sums over two blocks together."""
+    """Sums over two groups together."""
+    far = FarRows(
+        np.concatenate([left.far.squares, right.far.squares]),
+        np.concatenate([left.far.cluster, right.far.cluster]),
+        np.concatenate([left.far.points, right.far.points]),
+    )
     return LloydSums(
-        left.sums + right.sums, left.counts + right.counts, left.inertia + right.inertia
+        left.sums + right.sums,
+        left.counts + right.counts,
+        left.inertia + right.inertia,
+        far.first(SPARE_ROWS),
     )
 
 
-def check_clusters(method: KMeansClusters, rows: int) -> None:
+def moved_centers(centers: np.ndarray, total: LloydSums) -> np.ndarray:
+    """The means of the clusters' rows, float64 (k, c).
+
+    A cluster without rows starts again at the row that is farthest from its centre, which its
+    old cluster loses, as in scikit-learn; where no row is away from its centre, it stays.
+    """
+    sums, counts = total.sums.copy(), total.counts.copy()
+    far = iter(zip(total.far.squares, total.far.cluster, total.far.points, strict=True))
+    for number in np.flatnonzero(counts == 0):
+        for square, old, point in far:
+            if square > 0 and counts[old] > 1:
+                sums[old] -= point
+                counts[old] -= 1
+                sums[number], counts[number] = point, 1
+                break
+    return np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centers)
+
+
+def check_clusters(method: Cluster, rows: int) -> None:
     """Refuse more clusters than rows, before any work."""
     if method.clusters > rows:
         raise RecipeError(
@@ -163,35 +256,21 @@ def fit_kmeans(
 ) -> Centers:
     """Lloyd's iterations from given centres over the rows at the positions in `pieces`.
 
-    A cluster that loses all its rows keeps its centre. The iterations end when the centres move
-    by less than `method.tolerance` times the mean variance of the points, as in scikit-learn.
+    The iterations end when the centres move by less than `method.tolerance` times the mean
+    variance of the points, as in scikit-learn.
     """
-    blocks = engine.map("cluster", load_points, pieces, shared=(points,))
+    held = engine.map("cluster", load_points, groups(pieces), shared=(points,))
+    variance = engine.total("cluster", _power_sums, held, combine=_add_power_sums)
+    limit = method.tolerance * _mean_variance(engine.gather([variance])[0])
     centers = np.asarray(start, np.float64)
-    limit: float | None = None
     for iteration in range(1, method.max_iterations + 1):
-        if limit is None:
-            limit = method.tolerance * _mean_variance(engine, blocks)
-        total: LloydSums = _lloyd_step(engine, blocks, centers)
-        counts = np.maximum(total.counts, 1)[:, None]
-        moved = np.where(total.counts[:, None] > 0, total.sums / counts, centers)
+        step = engine.total("cluster", lloyd_sums, held, combine=merge_sums, shared=(centers,))
+        moved = moved_centers(centers, engine.gather([step])[0])
         shift = float(((moved - centers) ** 2).sum())
         centers = moved
         if shift <= limit:
             return Centers(centers, iteration)
     return Centers(centers, method.max_iterations)
-
-
-def _lloyd_step(engine: Engine, blocks: list[Handle], centers: np.ndarray) -> LloydSums:
-    parts = engine.map("cluster", lloyd_sums, blocks, shared=(centers,))
-    return engine.gather([engine.fold("cluster", merge_sums, parts)])[0]
-
-
-def _mean_variance(engine: Engine, blocks: list[Handle]) -> float:
-    """Mean over the dimensions of the points' variance."""
-    parts = engine.map("cluster", _power_sums, blocks)
-    count, first, second = engine.gather([engine.fold("cluster", _add_power_sums, parts)])[0]
-    return max(0.0, float((second / count - (first / count) ** 2).mean()))
 
 
 PowerSums = tuple[int, np.ndarray, np.ndarray]
@@ -206,6 +285,12 @@ def _add_power_sums(left: PowerSums, right: PowerSums) -> PowerSums:
     return left[0] + right[0], left[1] + right[1], left[2] + right[2]
 
 
-def largest_first(centers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Centres in the order of their clusters' sizes, so that cluster 0 is the largest."""
-    return centers[np.argsort(-sizes, kind="stable")]
+def _mean_variance(sums: PowerSums) -> float:
+    """Mean over the dimensions of the points' variance."""
+    count, first, second = sums
+    return max(0.0, float((second / count - (first / count) ** 2).mean()))
+
+
+def largest_first(sizes: np.ndarray) -> np.ndarray:
+    """Numbers of clusters of these sizes in the order in which cluster 0 is the largest."""
+    return np.argsort(-sizes, kind="stable")

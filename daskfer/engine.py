@@ -27,8 +27,26 @@ class Engine(Protocol):
     ) -> Handle:
         """Combine neighbours pairwise in a fixed tree, so that sums round the same everywhere."""
 
+    def total(
+        self,
+        stage: str,
+        function: Callable[..., Any],
+        *columns: Iterable[Any],
+        combine: Callable[[Any, Any], Any],
+        shared: Any = (),
+        at_once: int = 32,
+    ) -> Handle:
+        """What `fold` makes of `map`, as one piece of work: parts are let go once combined.
+
+        A task combines up to `at_once` parts (a power of two, so that the tree stays the same);
+        large parts are better combined two at a time, because it holds all of its own.
+        """
+
     def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
         """Wait for the values, in order; `rows` of each are reported as progress."""
+
+    def memory(self) -> int | None:
+        """Bytes that one block's work may take at most; None where that is not known."""
 
 
 class InProcess:
@@ -46,9 +64,25 @@ class InProcess:
         """Combine neighbours pairwise until one is left."""
         return fold_pairs(handles, combine)
 
+    def total(
+        self,
+        stage: str,
+        function: Callable[..., Any],
+        *columns: Iterable[Any],
+        combine: Callable[[Any, Any], Any],
+        shared: Any = (),
+        at_once: int = 32,
+    ) -> Handle:
+        """Compute each block and combine neighbours pairwise."""
+        return self.fold(stage, combine, self.map(stage, function, *columns, shared=shared))
+
     def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
         """The values are there already."""
         return list(handles)
+
+    def memory(self) -> int | None:
+        """No limit is known."""
+        return None
 
 
 def fold_pairs(items: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
@@ -64,3 +98,8 @@ def fold_pairs(items: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
         pairs = [combine(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
         level = pairs + level[len(pairs) * 2 :]
     return level[0]
+
+
+def batched(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """Consecutive items in batches of `size`; the last may be shorter."""
+    return [items[low : low + size] for low in range(0, len(items), size)]

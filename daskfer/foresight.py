@@ -4,21 +4,106 @@ from __future__ import annotations
 
 from daskfer.balance import Selection
 from daskfer.cluster import check_clusters
+from daskfer.errors import RecipeError
+from daskfer.evaluate.folds import check_folds
 from daskfer.faces import FaceTable
+from daskfer.mixture import check_columns
 from daskfer.naming import check_labels
-from daskfer.recipe import Recipe
+from daskfer.recipe import NoReduction, Pca, Recipe, Reduce
 from daskfer.reduce import check_components
+from daskfer.represent import feature_count
 
 
-def check_feasible(recipe: Recipe, table: FaceTable, selection: Selection) -> None:
+def check_feasible(
+    recipe: Recipe, table: FaceTable, selection: Selection, side: int, memory: int | None
+) -> None:
     """Refuse a run whose later stages cannot work with these rows.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    table : FaceTable
+    selection : Selection
+    side : int
+        Side of the faces in pixels.
+    memory : int or None
+        Bytes that the smallest worker may use, where that is known.
 
     Raises
     ------
     DaskferError
-        When there are more components or clusters than rows, or labels are needed and missing.
+        When faces are too small for the representation, there are more components or clusters
+        than rows, labels are needed and missing, or what one task must hold at once is more than
+        a worker may use.
     """
-    rows = len(selection.fit)
-    check_components(recipe.reduce, rows)
+    rows, features = len(selection.fit), feature_count(side, recipe.represent)
+    check_components(recipe.reduce, rows, features)
     check_clusters(recipe.cluster, rows)
+    reduced = not isinstance(recipe.reduce, NoReduction)
+    check_columns(recipe.cluster, _stated(recipe.reduce) if reduced else features)
     check_labels(recipe.name, table.emotion[selection.fit])
+    check_folds(rows, recipe.evaluate.folds, recipe.cluster.clusters, _stated(recipe.reduce))
+    if memory is not None:
+        check_memory(recipe, rows, side, memory)
+
+
+def check_memory(recipe: Recipe, rows: int, side: int, memory: int) -> None:
+    """Refuse matrices that one task must hold and no worker's memory can.
+
+    Only what is certain counts: the matrices themselves, not Python, libraries and other tasks
+    beside them. So a run that passes may still be short of memory, but none is refused wrongly.
+
+    Raises
+    ------
+    RecipeError
+    """
+    features = feature_count(side, recipe.represent)
+    faces = f"{features:,} features of {side}×{side} pixels"
+    if isinstance(recipe.reduce, Pca):
+        needed = covariance_bytes(features, rows, recipe.block_rows)
+        if needed > memory:
+            raise RecipeError(
+                f"reduce.method=pca: the covariance of {faces} needs {_gigabytes(needed)} in one "
+                f"task, and the smallest worker may use {_gigabytes(memory)}: use "
+                "--set represent.method=hog or a smaller --set ingest.size, or give workers more "
+                "memory"
+            )
+    if recipe.evaluate.folds:
+        needed = fold_bytes(rows, features, recipe)
+        if needed > memory:
+            raise RecipeError(
+                f"evaluate.folds={recipe.evaluate.folds}: a fold holds {rows:,} rows of {faces} "
+                f"and needs {_gigabytes(needed)}, and the smallest worker may use "
+                f"{_gigabytes(memory)}: use --set evaluate.folds=0, fit fewer rows "
+                "(balance.per_class), or give workers more memory"
+            )
+
+
+def covariance_bytes(features: int, rows: int, block_rows: int) -> int:
+    """The least that fitting `daskfer.reduce.fit_pca` holds at once in one task, in bytes.
+
+    Float64 matrices of features × features. Two blocks' sums of squares are merged into a third
+    beside the product of their means; the eigen-decomposition holds the sums, the covariance and
+    LAPACK's copy of it.
+    """
+    return (4 if rows > block_rows else 3) * 8 * features**2
+
+
+def fold_bytes(rows: int, features: int, recipe: Recipe) -> int:
+    """The least that one fold of `daskfer.evaluate.folds` holds at once, in bytes.
+
+    All fitted rows in float32 and, cut into the fold and the rest, once more; a fold that reduces
+    also centres a copy of the rest.
+    """
+    rest = 0 if isinstance(recipe.reduce, NoReduction) else rows - rows // recipe.evaluate.folds
+    return 4 * features * (2 * rows + rest)
+
+
+def _stated(method: Reduce) -> int:
+    """The number of components that the recipe states; 0 where it states none."""
+    components = getattr(method, "components", 0)
+    return components if isinstance(components, int) else 0
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

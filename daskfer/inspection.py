@@ -32,7 +32,9 @@ SHEET_SCALE = 2
 """Each pixel of a face is so many wide on a contact sheet."""
 
 
-def inspection(faces: Faces, sources: list[Source], recipe: Recipe) -> dict[str, Any]:
+def inspection(
+    faces: Faces, sources: list[Source], recipe: Recipe, memory: int | None = None
+) -> dict[str, Any]:
     """Everything that counting tells, as plain values.
 
     Parameters
@@ -41,6 +43,8 @@ def inspection(faces: Faces, sources: list[Source], recipe: Recipe) -> dict[str,
     sources : list of Source
     recipe : Recipe
         The one that a run would follow.
+    memory : int, optional
+        Bytes that each worker may use, where that is known.
     """
     table = faces.table
     found = count_duplicates(table)
@@ -73,7 +77,7 @@ def inspection(faces: Faces, sources: list[Source], recipe: Recipe) -> dict[str,
             "leaking_rows": leaking_count(table),
             "similar": found.similar,
         },
-        "run": what_run_would_do(faces, recipe),
+        "run": what_run_would_do(faces, recipe, memory),
         "notes": list(faces.notes),
     }
 
@@ -101,12 +105,12 @@ def leaking_count(table: FaceTable) -> int:
     return len(training) - len(kept)
 
 
-def what_run_would_do(faces: Faces, recipe: Recipe) -> dict[str, Any]:
+def what_run_would_do(faces: Faces, recipe: Recipe, memory: int | None) -> dict[str, Any]:
     """The rows that a run would fit, validate and test, or why it would refuse."""
     try:
         check_share(faces.bad, faces.read, recipe.ingest.max_bad)
         selection = balance.select(faces.table, recipe)
-        check_feasible(recipe, faces.table, selection)
+        check_feasible(recipe, faces.table, selection, faces.side, memory)
     except DaskferError as error:
         return {"refused": str(error)}
     return {

@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from daskfer import __version__, storage
+from daskfer.clusterers import Clusterer, from_arrays
 from daskfer.errors import RunFolderError
 from daskfer.faces import EMOTIONS
 from daskfer.naming import Names
@@ -45,12 +44,17 @@ def _is_known(kind: str) -> bool:
     return kind.startswith(("sklearn.", "numpy.")) and "lambda" not in kind
 
 
+def read_clusters(folder: str) -> Clusterer:
+    """The clusters of a model folder, which assign faces as they did when they were written."""
+    return from_arrays(storage.read_arrays(storage.join(folder, "clusters.npz")))
+
+
 def write_model(
     folder: str,
     recipe: Recipe,
     side: int,
     reducer: Reducer,
-    centers: np.ndarray,
+    clusters: Clusterer,
     names: Names,
     classifier: tuple[Any, str] | None,
 ) -> None:
@@ -63,14 +67,14 @@ def write_model(
         Its normalize and represent sections say how a face becomes features.
     side : int
         Side of the faces in pixels.
-    reducer, centers, names
+    reducer, clusters, names
         Fitted parts, in the order in which they are applied.
     classifier : (estimator, description) or None
         The second model, whose input is the reducer's output.
     """
     reducer.save(storage.join(folder, "reducer.npz"))
     storage.write_arrays(
-        storage.join(folder, "clusters.npz"), centers=centers, emotion=names.emotion
+        storage.join(folder, "clusters.npz"), **clusters.arrays(), emotion=names.emotion
     )
     parts = ["reducer.npz", "clusters.npz"]
     if classifier is not None:
@@ -85,6 +89,7 @@ def write_model(
             "emotions": list(EMOTIONS),
             "normalize": asdict(recipe.normalize),
             "represent": asdict(recipe.represent),
+            "clusters": clusters.kind,
             "classifier": None if classifier is None else classifier[1],
             "sha256": {
                 part: hashlib.sha256(storage.read_bytes(storage.join(folder, part))).hexdigest()

@@ -15,6 +15,7 @@ from daskfer.dask import ml
 from daskfer.engine import Engine
 from daskfer.foresight import check_feasible
 from daskfer.ingest.sources import Source
+from daskfer.mixture import fit_mixture
 from daskfer.naming import Names, name_clusters
 from daskfer.recipe import Recipe
 from daskfer.reduce import fit_pca, identity
@@ -40,6 +41,7 @@ METHODS = Methods(
     clusterers={
         "dask-ml-kmeans": lambda engine, *rest: ml.fit_kmeans(*rest),
         "kmeans": fit_kmeans,
+        "gmm": fit_mixture,
     },
     search=ml.search_parameters,
 )
@@ -103,7 +105,7 @@ def run(
     faces = ingest(context, sources, range_bytes)
     with watch.stage("balance", len(faces.table)):
         selection = balance.select(faces.table, recipe)
-        check_feasible(recipe, faces.table, selection)
+        check_feasible(recipe, faces.table, selection, faces.side, engine.memory())
     features, features_key = represent(context, faces)
     reduced = reduce(context, features, features_key, selection)
     clusters = cluster(context, reduced, selection)

@@ -1,22 +1,30 @@
 """Reduction: principal components from second moments that are summed over blocks.
 
-The moments of a block are taken about the block's own mean and merged pairwise (T. Chan,
-G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+The moments of a group of blocks are taken about the mean of its first block and merged pairwise
+(T. Chan, G. Golub and R. LeVeque, "Updating formulae and a pairwise algorithm for computing sample
 variances", 1979), so a large mean costs no digits. One eigen-decomposition of the covariance
 then gives the exact components, whatever the blocks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
-from daskfer import storage
+from daskfer import components, storage
+from daskfer.blocks import cut, groups
 from daskfer.engine import Engine
 from daskfer.errors import RecipeError
-from daskfer.recipe import NoReduction, Pca, Reduce
+from daskfer.randomness import generator
+from daskfer.recipe import NoReduction, Pca, Reduce, Rule
 from daskfer.represent import Features
+
+LANCZOS_SHARE = 16
+"""Components are found one after another when they are at most this share of the features."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,38 @@ class Reducer:
 
 def moments(features: np.ndarray) -> Moments:
     """Moments of one block (n, d): products in the block's precision, sums in float64."""
-    mean = features.mean(axis=0, dtype=np.float64)
-    centred = features - mean.astype(features.dtype)
-    scatter = (centred.T @ centred).astype(np.float64)
-    # The mean that was taken off is rounded to the block's precision; what is left of it is
-    # taken off the sums exactly.
-    rest = centred.mean(axis=0, dtype=np.float64)
-    scatter -= len(features) * np.outer(rest, rest)
-    return Moments(len(features), mean.astype(features.dtype) + rest, scatter)
+    return moments_of([features])
+
+
+def moments_of(blocks: Iterable[np.ndarray]) -> Moments:
+    """Moments of some blocks (n, d) together, which are held one at a time.
+
+    What is subtracted from all of them before products are taken is the mean of the first,
+    rounded to the blocks' precision; what is left of the mean is taken off the sums exactly.
+    """
+    remaining = iter(blocks)
+    first = next(remaining)
+    columns = first.shape[1]
+    shift = first.mean(axis=0, dtype=np.float64).astype(first.dtype)
+    count, sums, scatter = 0, np.zeros(columns), np.zeros((columns, columns))
+    product = np.empty((columns, columns), first.dtype)
+    for features in chain([first], remaining):
+        centred = features - shift
+        # A product of a matrix and its own transpose: half the work of one of any two.
+        scatter += np.matmul(centred.T, centred, out=product)
+        sums += centred.sum(axis=0, dtype=np.float64)
+        count += len(features)
+    rest = sums / count
+    _add_outer(scatter, rest, -count)
+    return Moments(count, shift + rest, scatter)
+
+
+def _add_outer(matrix: np.ndarray, vector: np.ndarray, factor: float) -> None:
+    """Add ``factor`` times the outer product of a vector with itself, in place."""
+    from scipy.linalg.blas import dger
+
+    # By columns, as BLAS has it: of a symmetric matrix the same, and no copy of it.
+    dger(factor, vector, vector, a=matrix.T, overwrite_a=True)
 
 
 def merge_moments(left: Moments, right: Moments) -> Moments:
@@ -96,7 +128,7 @@ def merge_moments(left: Moments, right: Moments) -> Moments:
     step = right.mean - left.mean
     mean = left.mean + step * (right.count / count)
     scatter = left.scatter + right.scatter
-    scatter += np.outer(step, step) * (left.count * right.count / count)
+    _add_outer(scatter, step, left.count * right.count / count)
     return Moments(count, mean, scatter)
 
 
@@ -105,18 +137,45 @@ def principal_components(of: Moments, components: int, whiten: bool) -> Reducer:
 
     The sign of a component is chosen so that its largest entry is positive.
     """
-    from scipy.linalg import eigh
+    freedom = max(of.count - 1, 1)
+    covariance = of.scatter / freedom
+    total = float(np.trace(covariance))
+    variances, axes = _leading(covariance, components)
+    return oriented(of.mean, axes, np.maximum(variances, 0), total, whiten)
 
-    features = len(of.mean)
-    variances, vectors = eigh(
-        of.scatter / max(of.count - 1, 1),
-        subset_by_index=(features - components, features - 1),
+
+def _leading(covariance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalues (count,), descending, and their vectors as rows (count, d).
+
+    A few of many are found by Lanczos' method as ARPACK has it, to rounding and in a third of the
+    time; its starting vector and its restarts are given, so it finds the same each time.
+    """
+    from scipy.linalg import eigh
+    from scipy.sparse.linalg import ArpackError, eigsh
+
+    features = len(covariance)
+    if count <= features // LANCZOS_SHARE:
+        random = generator(0, "eigenvectors")
+        start = random.normal(size=features)
+        with suppress(ArpackError):
+            values, vectors = eigsh(covariance, count, v0=start, rng=random)
+            if _is_exact(covariance, values, vectors):
+                return values[::-1], vectors[:, ::-1].T
+    values, vectors = eigh(
+        covariance,
+        subset_by_index=(features - count, features - 1),
         overwrite_a=True,
         check_finite=False,
     )
-    variances = np.maximum(variances[::-1], 0)
-    total = float(np.trace(of.scatter) / max(of.count - 1, 1))
-    return oriented(of.mean, vectors[:, ::-1].T, variances, total, whiten)
+    return values[::-1], vectors[:, ::-1].T
+
+
+def _is_exact(covariance: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> bool:
+    """Whether these are eigenvectors to rounding, and at right angles."""
+    rounding = 1e-12 * max(float(np.abs(values).max()), np.finfo(np.float64).tiny)
+    wrong = covariance @ vectors - vectors * values
+    right = vectors.T @ vectors - np.eye(len(values))
+    return float(np.abs(wrong).max()) <= rounding and float(np.abs(right).max()) <= 1e-12
 
 
 def oriented(
@@ -143,7 +202,8 @@ def check_components(method: Reduce, rows: int, features: int | None = None) -> 
     if isinstance(method, NoReduction):
         return
     most = rows - 1 if features is None else min(rows - 1, features)
-    if method.components > most:
+    least = 1 if method.components == "auto" else method.components
+    if least > most:
         of = "" if features is None else f" of {features:,} features"
         way = (
             f"--set reduce.components={most} or fewer, or more faces" if most else "use more faces"
@@ -156,19 +216,38 @@ def check_components(method: Reduce, rows: int, features: int | None = None) -> 
 
 def fit_pca(engine: Engine, features: Features, pieces: list[np.ndarray], method: Pca) -> Reducer:
     """Exact principal components of the rows at the positions in `pieces`, a block each."""
-    # The parts have no name here, so that each is let go once it is in its sum: one of them is
-    # as large as the covariance.
-    total = engine.fold(
-        "reduce", merge_moments, engine.map("reduce", _piece_moments, pieces, shared=(features,))
+    total = engine.total(
+        "reduce",
+        _group_moments,
+        groups(pieces),
+        combine=merge_moments,
+        shared=(features, len(pieces[0])),
+        at_once=2,
     )
-    fitted = engine.map(
-        "reduce", principal_components, [total], shared=(method.components, method.whiten)
-    )
+    fitted = engine.map("reduce", chosen_components, [total], shared=(method,))
     return engine.gather(fitted)[0]
 
 
-def _piece_moments(positions: np.ndarray, features: Features) -> Moments:
-    return moments(features.rows(positions))
+def chosen_components(of: Moments, method: Pca) -> Reducer:
+    """As many of the leading components as the recipe says, or as its rule finds."""
+    count = method.components
+    if count == "auto":
+        count = count_components(of, method.rule)
+    return principal_components(of, count, method.whiten)
+
+
+def count_components(of: Moments, rule: Rule) -> int:
+    """How many components the rule keeps of rows with these moments."""
+    from scipy.linalg import eigh
+
+    covariance = of.scatter / max(of.count - 1, 1)
+    variances = np.diag(covariance).copy()
+    eigenvalues = eigh(covariance, eigvals_only=True, overwrite_a=True, check_finite=False)
+    return components.choose(eigenvalues, variances, of.count, rule)
+
+
+def _group_moments(positions: np.ndarray, features: Features, block_rows: int) -> Moments:
+    return moments_of(features.rows(piece) for piece in cut(positions, block_rows))
 
 
 def identity(features: int) -> Reducer:

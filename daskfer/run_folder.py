@@ -122,7 +122,7 @@ class RunFolder:
             result.recipe,
             result.faces.side,
             result.reduced.reducer,
-            result.clusters.centers,
+            result.clusters.model,
             result.names,
             None if trained is None else (trained.classifier.model, trained.classifier.description),
         )

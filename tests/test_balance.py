@@ -10,11 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
-from daskfer.balance import balance, drop_duplicates, select, split_randomly
-from daskfer.errors import InputError
+from daskfer.balance import (
+    balance,
+    balance_clusters,
+    drawn,
+    drop_duplicates,
+    select,
+    smallest,
+    split_randomly,
+)
+from daskfer.errors import InputError, RecipeError
 from daskfer.faces import UNKNOWN, FaceTable
+from daskfer.randomness import row_hashes
 from daskfer.recipe import (
     BalanceByClass,
+    Classify,
     Ingest,
     NoBalance,
     NoSplit,
@@ -82,6 +92,117 @@ def test_random_rows_of_each_class_by_seed() -> None:
     assert one == kept(BalanceByClass("random", 10), emotion)[0]
     assert one != kept(BalanceByClass("random", 10), emotion, seed=1)[0]
     assert one != kept(BalanceByClass("first", 10), emotion)[0]
+
+
+def test_a_class_with_fewer_rows_is_named() -> None:
+    _, used = kept(BalanceByClass("random", 3))
+    assert used == [("balance", "random 3 rows of each of 3 classes (fewer of neutral 2)")]
+
+
+def test_the_smallest_by_hand() -> None:
+    values = np.array([5, 1, 4, 1, 9, 4, 4], np.uint64)
+    assert smallest(values, 1).tolist() == [1]
+    assert smallest(values, 2).tolist() == [1, 3]
+    assert smallest(values, 4).tolist() == [1, 2, 3, 5]
+    assert smallest(values, 7).tolist() == smallest(values, 70).tolist() == list(range(7))
+    assert smallest(values[:0], 3).tolist() == []
+
+
+def test_the_rows_drawn_are_those_with_the_smallest_published_numbers() -> None:
+    # Of SplitMix64's outputs 0 to 4 for (seed 42, "balance"), in their order.
+    hashes = row_hashes(42, "balance", np.arange(5)).tolist()
+    lowest = sorted(range(5), key=hashes.__getitem__)[:2]
+    assert drawn(np.arange(5), 2, 42, "balance").tolist() == sorted(lowest)
+
+
+CODES = st.lists(st.integers(0, 3), min_size=1, max_size=120)
+
+
+@given(CODES, st.integers(1, 30), st.integers(0, 30), st.integers(0, 99))
+def test_a_larger_sample_holds_the_smaller(
+    codes: list[int], few: int, more: int, seed: int
+) -> None:
+    small, _ = kept(BalanceByClass("random", few), codes, seed)
+    large, _ = kept(BalanceByClass("random", few + more), codes, seed)
+    assert set(small) <= set(large)
+    for code in set(codes):
+        assert [codes[row] for row in small].count(code) == min(few, codes.count(code))
+
+
+@given(CODES, st.data(), st.integers(1, 20), st.integers(0, 99))
+def test_a_class_is_sampled_whatever_the_others_are(
+    codes: list[int], data: st.DataObject, count: int, seed: int
+) -> None:
+    others = [
+        code if code == 0 else data.draw(st.integers(1, 3), label="other class") for code in codes
+    ]
+    one, _ = kept(BalanceByClass("random", count), codes, seed)
+    other, _ = kept(BalanceByClass("random", count), others, seed)
+    assert [row for row in one if codes[row] == 0] == [row for row in other if codes[row] == 0]
+
+
+@given(st.integers(0, 200), st.integers(0, 200), st.integers(1, 50), st.integers(0, 99))
+def test_blocks_sampled_apart_and_merged_are_sampled_together(
+    left: int, right: int, count: int, seed: int
+) -> None:
+    rows = np.arange(left + right)
+    parts = [part[drawn(part, count, seed, "x")] for part in (rows[:left], rows[left:])]
+    candidates = np.concatenate(parts)
+    merged = candidates[drawn(candidates, count, seed, "x")]
+    assert merged.tolist() == rows[drawn(rows, count, seed, "x")].tolist()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 1024])
+def test_every_row_is_as_likely(stride: int) -> None:
+    rows, seeds, count = np.arange(40) * stride, 4000, 10
+    times = np.zeros(40)
+    for seed in range(seeds):
+        times[drawn(rows, count, seed, "balance")] += 1
+    expected = seeds * count / 40
+    # Rows are drawn without replacement, which narrows their counts by 39/40 · 3/4.
+    chi_square = ((times - expected) ** 2).sum() / (expected * (1 - count / 40)) * 39 / 40
+    assert 39 - 4 * np.sqrt(78) < chi_square < 39 + 4 * np.sqrt(78)
+
+
+# The second model's rows: clusters 0 0 0 0 1 1 1 2 2 2 2 2.
+CLUSTER = np.repeat([0, 1, 2], [4, 3, 5]).astype(np.int32)
+
+
+def of_clusters(method: Classify, cluster: np.ndarray = CLUSTER, seed: int = 42) -> Any:
+    return balance_clusters(np.arange(len(cluster)) * 3, cluster, method, seed)
+
+
+def counts(indices: np.ndarray) -> list[int]:
+    return np.bincount(CLUSTER[indices], minlength=3).tolist()
+
+
+def test_clusters_by_hand() -> None:
+    assert of_clusters(Classify(balance="none")).tolist() == list(range(12))
+    assert counts(of_clusters(Classify(balance="cluster"))) == [3, 3, 3]
+    assert counts(of_clusters(Classify(balance="cluster", per_cluster=4))) == [4, 3, 4]
+    assert counts(of_clusters(Classify(balance="cluster", per_cluster=100))) == [4, 3, 5]
+    nothing = balance_clusters(np.zeros(0, int), CLUSTER[:0], Classify(balance="cluster"), 0)
+    assert len(nothing) == 0
+
+
+def test_clusters_are_sampled_by_seed_and_in_order() -> None:
+    cluster = np.arange(3000) % 3
+    method = Classify(balance="cluster", per_cluster=50)
+    one = of_clusters(method, cluster)
+    assert one.tolist() == sorted(set(one.tolist()))
+    assert one.tolist() == of_clusters(method, cluster).tolist()
+    assert one.tolist() != of_clusters(method, cluster, seed=1).tolist()
+    more = of_clusters(Classify(balance="cluster", per_cluster=60), cluster)
+    assert set(one.tolist()) <= set(more.tolist())
+
+
+def test_a_cluster_too_small_to_cross_validate_is_refused_for_min_alone() -> None:
+    cluster = np.repeat([0, 4], [20, 2])
+    message = r"per_cluster=min: cluster 4 has 2 .* needs 3 of each: --set classify\.per_cluster"
+    with pytest.raises(RecipeError, match=message):
+        of_clusters(Classify(balance="cluster"), cluster)
+    assert len(of_clusters(Classify(balance="cluster", per_cluster=5), cluster)) == 7
+    assert len(of_clusters(Classify(balance="cluster", folds=2), cluster)) == 4
 
 
 def test_balancing_without_labels_says_what_to_do() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskfer import storage
-from daskfer.blocks import BlockFiles, cut, starts_of
+from daskfer.blocks import BlockFiles, cut, groups, starts_of
 from daskfer.store import StageFolder
 
 
@@ -87,3 +87,14 @@ def test_pieces_join_to_the_whole(count: int, block_rows: int) -> None:
     pieces = cut(np.arange(count), block_rows)
     assert [int(value) for piece in pieces for value in piece] == list(range(count))
     assert all(len(piece) == block_rows for piece in pieces[:-1])
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"), [(1, 1), (8, 8), (9, 8), (16, 9), (175, 18), (489, 38), (48_829, 1024)]
+)
+def test_groups_are_few_and_keep_the_order(pieces, expected):
+    found = groups([np.array([number]) for number in range(pieces)])
+    assert len(found) == expected
+    assert np.concatenate(found).tolist() == list(range(pieces))
+    sizes = [len(group) for group in found]
+    assert max(sizes) - min(sizes) <= 1

@@ -26,6 +26,7 @@ from daskfer.cluster import (
     largest_first,
     lloyd_sums,
     merge_sums,
+    moved_centers,
     squared_distances,
     starting_centers,
 )
@@ -128,12 +129,64 @@ def test_the_same_pieces_give_the_same_bits_whatever_the_files(tmp_path: Path) -
     assert found[0].iterations == found[1].iterations == found[2].iterations
 
 
-def test_a_cluster_without_rows_keeps_its_centre(tmp_path: Path) -> None:
+@pytest.mark.parametrize("block_rows", [4, 1])
+def test_a_cluster_without_rows_starts_again_at_the_farthest(
+    block_rows: int, tmp_path: Path
+) -> None:
     points = np.array([[0], [1], [10], [11]], np.float32)
     files = in_files(tmp_path, points, [4])
-    start = np.array([[0.0], [10], [1000]])
-    found = fit_kmeans(InProcess(), files, [np.arange(4)], KMeansClusters(clusters=3), start)
-    assert found.values.tolist() == [[0.5], [10.5], [1000]]
+    start = np.array([[0.0], [1000], [10], [2000]])
+    method = KMeansClusters(clusters=4, max_iterations=1)
+    found = fit_kmeans(InProcess(), files, cut(np.arange(4), block_rows), method, start)
+    # Rows 1 and 11 are both at a distance of 1: the first goes to the first empty cluster.
+    assert found.values.tolist() == [[0], [1], [10], [11]]
+
+
+def test_as_many_rows_again_as_clusters_are_empty(tmp_path: Path) -> None:
+    """Also when more clusters are empty than a step keeps rows for: the next step goes on."""
+    points = np.arange(100, dtype=np.float32)[:, None]
+    files = in_files(tmp_path, points, [100])
+    start = np.concatenate([[[0.0]], np.full((59, 1), 1e6)])
+    method = KMeansClusters(clusters=60, tolerance=0.0)
+    found = fit_kmeans(InProcess(), files, cut(np.arange(100), 7), method, start)
+    assert len(np.unique(assign(points, found.values).cluster)) == 60
+
+
+def test_an_empty_cluster_takes_no_row_that_is_alone() -> None:
+    centers = np.array([[0.0], [10], [99]])
+    total = lloyd_sums(np.array([[3], [10]], np.float32), centers)
+    assert moved_centers(centers, total).tolist() == [[3], [10], [99]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.integers(1, 300), st.integers(2, 80))
+def test_groups_and_chunks_change_rounding_alone(seed: int, rows: int, k: int) -> None:
+    random = np.random.default_rng(seed)
+    points = random.normal(0, 1, (rows, 3)).astype(np.float32)
+    centers = random.normal(0, 1, (k, 3))
+    whole = lloyd_sums(points, centers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daskfer.cluster.CHUNK_DISTANCES", 64 * k)
+        parts = lloyd_sums(points, centers)
+    assert (parts.counts == whole.counts).all()
+    assert np.allclose(parts.sums, whole.sums, atol=1e-9)
+    assert parts.inertia == pytest.approx(whole.inertia)
+    assert np.allclose(parts.far.squares, whole.far.squares)
+    assert (np.diff(parts.far.squares) <= 0).all()
+
+
+def test_two_thousand_clusters(tmp_path: Path) -> None:
+    """As good as scikit-learn's from the same starts, and none of them empty."""
+    points, _ = make_blobs(6000, 8, centers=300, cluster_std=1.0, random_state=5)
+    points = points.astype(np.float32)
+    files = in_files(tmp_path, points, [4000, 2000])
+    method = KMeansClusters(clusters=2000, restarts=1, max_iterations=20)
+    start = starting_centers(InProcess(), files, np.arange(6000), method, seed=2)
+    found = fit_kmeans(InProcess(), files, cut(np.arange(6000), 512), method, start)
+    theirs = KMeans(2000, init=start, n_init=1, max_iter=20).fit(points.astype(float))
+    assigned = assign(points, found.values)
+    assert len(np.unique(assigned.cluster)) == 2000
+    assert assigned.nearest.sum() <= theirs.inertia_ * 1.001
 
 
 def test_identical_rows_converge_at_once(tmp_path: Path) -> None:
@@ -195,5 +248,4 @@ def test_more_clusters_than_rows_are_refused() -> None:
 
 
 def test_largest_first_keeps_the_order_of_equals() -> None:
-    centers = np.array([[0.0], [1], [2], [3]])
-    assert largest_first(centers, np.array([2, 5, 2, 9])).ravel().tolist() == [3, 1, 0, 2]
+    assert largest_first(np.array([2, 5, 2, 9])).tolist() == [3, 1, 0, 2]

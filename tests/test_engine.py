@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskfer.engine import InProcess, fold_pairs
+from daskfer.engine import InProcess, batched, fold_pairs
 
 
 def bracket(left: str, right: str) -> str:
@@ -51,6 +51,19 @@ def test_in_process_maps_columns_with_what_is_shared() -> None:
     assert engine.gather([engine.fold("x", bracket, list("abc"))]) == ["((ab)c)"]
 
 
+def test_in_process_knows_no_limit_of_memory() -> None:
+    assert InProcess().memory() is None
+
+
 def test_in_process_refuses_columns_of_unequal_length() -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
         InProcess().map("x", bracket, [1, 2], [1])
+
+
+@given(st.integers(1, 70), st.sampled_from([2, 4, 32]))
+def test_batches_of_a_power_of_two_keep_the_tree(count: int, size: int) -> None:
+    level = [str(number) for number in range(count)]
+    tree = fold_pairs(level, bracket)
+    while len(level) > 1:
+        level = [fold_pairs(some, bracket) for some in batched(level, size)]
+    assert level == [tree]

@@ -14,6 +14,8 @@ from daskfer.cli.options import DEFAULT_RECIPE
 from daskfer.errors import RecipeError
 from daskfer.recipe import (
     BalanceByClass,
+    Classify,
+    Gmm,
     Hog,
     IncrementalPca,
     KMeansClusters,
@@ -87,6 +89,31 @@ def test_set_gives_typed_values(change: str, stage: str, key: str, value: object
     assert type(found) is type(value)
 
 
+def test_the_number_of_components_may_be_chosen() -> None:
+    assert load_recipe("hog", ["reduce.components=auto"]).reduce == Pca(components="auto")
+    recipe = load_recipe("hog", ["reduce.components=auto", "reduce.rule=gavish-donoho"])
+    assert recipe.reduce == Pca("pca", "auto", True, "gavish-donoho")
+    assert recipe_from_dict(yaml.safe_load(recipe.as_yaml())) == recipe
+
+
+@pytest.mark.parametrize("method", ["incremental-pca", "svd"])
+def test_methods_of_dask_ml_need_a_number_of_components(method: str) -> None:
+    message = r"components='auto': expected a whole number \(dask-ml's .*reduce\.method=pca"
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("seed", [f"reduce.method={method}", "reduce.components=auto"])
+    # Also where the word is left over from another method.
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("hog", ["reduce.components=auto", f"reduce.method={method}"])
+
+
+def test_the_second_models_rows_may_be_balanced() -> None:
+    assert load_recipe("hog").classify.balance == "none"
+    recipe = load_recipe("hog", ["classify.balance=cluster", "classify.per_cluster=500"])
+    assert recipe.classify == Classify(balance="cluster", per_cluster=500)
+    assert load_recipe("hog", ["classify.balance=null"]).classify.balance == "none"
+    assert load_recipe("hog", ["classify.per_cluster=min"]).classify.per_cluster == "min"
+
+
 def test_set_of_what_has_no_stage() -> None:
     recipe = load_recipe("hog", ["seed=7", "block_rows=64"])
     assert (recipe.seed, recipe.block_rows) == (7, 64)
@@ -125,6 +152,33 @@ def test_methods_with_the_same_keys_keep_them() -> None:
     assert load_recipe("seed", ["reduce.method=pca"]).reduce == Pca(components=2, whiten=False)
 
 
+def test_a_mixture_keeps_the_number_of_clusters() -> None:
+    changes = ["cluster.method=gmm", "cluster.regularization=1e-4"]
+    assert load_recipe("hog", changes).cluster == Gmm(clusters=7, restarts=10, regularization=1e-4)
+    back = [*changes[:1], "cluster.method=kmeans"]
+    assert load_recipe("hog", back).cluster == KMeansClusters("kmeans", 7, 10)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("clusters=1", r"cluster\.clusters=1: expected 2 or more"),
+        ("restarts=0", r"cluster\.restarts=0: expected 1 or more"),
+        ("sample_rows=6", r"sample_rows=6: expected at least as many as clusters"),
+        ("max_iterations=0", r"cluster\.max_iterations=0: expected 1 or more"),
+        ("tolerance=.nan", r"cluster\.tolerance=nan: expected 0 or more"),
+        ("regularization=0", r"cluster\.regularization=0\.0: expected 1e-9 to 1"),
+        ("regularization=2", r"cluster\.regularization=2\.0: expected 1e-9 to 1"),
+        ("regularization=.nan", r"cluster\.regularization=nan: expected 1e-9 to 1"),
+        ("regularization=small", r"cluster\.regularization='small': expected a number"),
+        ("covariance=full", r"unknown key cluster\.covariance"),
+    ],
+)
+def test_changes_of_a_mixture_that_are_refused(change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("hog", ["cluster.method=gmm", f"cluster.{change}"])
+
+
 def test_a_key_given_for_a_method_without_it_is_an_error() -> None:
     with pytest.raises(RecipeError, match=r"unknown key represent\.cell"):
         load_recipe("hog", ["represent.method=pixels", "represent.cell=4"])
@@ -152,6 +206,7 @@ def test_a_key_given_for_a_method_without_it_is_an_error() -> None:
         ("cluster.tolerance=.nan", r"cluster\.tolerance=nan: expected 0 or more"),
         ("cluster.method=[kmeans]", r"cluster\.method=\['kmeans'\]: expected one of kmeans"),
         ("cluster.method=dbscan", r"cluster\.method='dbscan': expected one of kmeans"),
+        ("cluster.regularization=1e-6", r"unknown key cluster\.regularization"),
         ("cluster.sample_rows=3", r"sample_rows=3: expected at least as many as clusters"),
         ("represent.mirror=1", r"represent\.mirror=1: expected true or false"),
         ("represent.cell=1", r"represent\.cell=1: expected 2 or more"),
@@ -160,7 +215,11 @@ def test_a_key_given_for_a_method_without_it_is_an_error() -> None:
         ("split.test=0", r"split\.test=0\.0: expected a share between 0 and 1"),
         ("reduce.components=0", r"reduce\.components=0: expected 1 or more"),
         ("evaluate.folds=1", r"evaluate\.folds=1: expected 0 \(none\) or 2"),
-        ("evaluate.null_draws=0", r"evaluate\.null_draws=0: expected 1 or more"),
+        ("evaluate.null_draws=-1", r"evaluate\.null_draws=-1: expected 0 or more"),
+        ("reduce.components=many", r"components='many': expected a whole number or auto$"),
+        ("reduce.rule=kaiser", r"reduce\.rule='kaiser': expected one of parallel-analysis"),
+        ("classify.balance=class", r"classify\.balance='class': expected one of none, cluster"),
+        ("classify.per_cluster=2", r"per_cluster=2: expected at least as many as classify\.folds"),
         ("classify.folds=1", r"classify\.folds=1: expected 2 or more"),
         ("name.how=file", "needs the file too"),
         ("seed=-1", "seed=-1: expected 0 to 4294967295"),
@@ -226,9 +285,10 @@ RECIPES = st.builds(
     represent=st.just(Pixels()) | st.builds(Hog, mirror=st.booleans(), cell=st.integers(2, 20)),
     reduce=st.just(NoReduction())
     | st.builds(Svd)
-    | st.builds(Pca, whiten=st.booleans())
+    | st.builds(Pca, components=st.just("auto") | st.integers(1, 500), whiten=st.booleans())
     | st.builds(IncrementalPca, batch_rows=st.none() | st.integers(2, 5000)),
-    cluster=st.builds(KMeansClusters, tolerance=st.floats(0, 1e3)),
+    cluster=st.builds(KMeansClusters, tolerance=st.floats(0, 1e3))
+    | st.builds(Gmm, regularization=st.floats(1e-9, 1)),
     name=st.just(NoNames()) | st.builds(NameByFile, file=st.text(min_size=1)),
 )
 

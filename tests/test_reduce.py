@@ -15,15 +15,19 @@ from daskfer import storage
 from daskfer.blocks import BlockFiles, cut, starts_of
 from daskfer.engine import InProcess, fold_pairs
 from daskfer.errors import RecipeError
-from daskfer.recipe import IncrementalPca, NoReduction, Pca
+from daskfer.recipe import IncrementalPca, NoReduction, Pca, Rule
 from daskfer.reduce import (
+    LANCZOS_SHARE,
     Moments,
     Reducer,
     check_components,
+    chosen_components,
+    count_components,
     fit_pca,
     identity,
     merge_moments,
     moments,
+    moments_of,
     oriented,
     principal_components,
 )
@@ -176,6 +180,21 @@ def test_too_many_components_are_refused() -> None:
         check_components(IncrementalPca(components=4), 100, 3)
 
 
+@pytest.mark.parametrize("rule", ["parallel-analysis", "gavish-donoho"])
+def test_the_number_of_components_is_chosen_by_the_rule(rule: Rule) -> None:
+    random = np.random.default_rng(0)
+    axes, _ = np.linalg.qr(random.normal(size=(40, 3)))
+    values = random.normal(size=(900, 40)) + 6 * random.normal(size=(900, 3)) @ axes.T
+    of = fold_pairs([moments(values[a : a + 300].astype(np.float32)) for a in (0, 300, 600)],
+                    merge_moments)  # fmt: skip
+    scatter = of.scatter.copy()
+    assert count_components(of, rule) == 3
+    found = chosen_components(of, Pca("pca", "auto", True, rule))
+    assert (found.axes == principal_components(of, 3, True).axes).all()
+    assert (of.scatter == scatter).all()
+    assert len(chosen_components(of, Pca(components=7, rule=rule)).axes) == 7
+
+
 @pytest.mark.parametrize("layout", [[200], [50, 0, 150], [64, 64, 64, 8]])
 def test_fit_pca_over_files_depends_on_the_pieces_alone(layout: list[int], tmp_path: Path) -> None:
     values = data(200)
@@ -190,3 +209,61 @@ def test_fit_pca_over_files_depends_on_the_pieces_alone(layout: list[int], tmp_p
     # Bit for bit: the same pieces are summed in the same tree, wherever the files end.
     assert (found.axes == expected.axes).all()
     assert (found.mean == expected.mean).all()
+
+
+def faces(rows: int, features: int) -> np.ndarray:
+    """Float32 rows of grey values whose variances fall off as those of pictures do."""
+    random = np.random.default_rng(7)
+    strengths = 4 / np.arange(1, 61) ** 0.8
+    axes = random.normal(size=(60, features)) / np.sqrt(features)
+    noise = random.normal(size=(rows, features)) * 0.001
+    return (0.5 + (random.normal(size=(rows, 60)) * strengths) @ axes + noise).astype(np.float32)
+
+
+def assert_equals_scikit_learn(values: np.ndarray, sizes: list[int], components: int) -> None:
+    reducer = fit(values, sizes, components, False)
+    theirs = PCA(components, svd_solver="full").fit(values.astype(np.float64))
+    assert reducer.explained_variance == pytest.approx(theirs.explained_variance_, rel=1e-5)
+    assert np.abs(reducer.axes - upright(theirs.components_)).max() < 1e-5
+
+
+def test_a_few_of_many_components_equal_scikit_learns() -> None:
+    assert 700 // LANCZOS_SHARE >= 20
+    assert_equals_scikit_learn(faces(2000, 700), [900, 1100], 20)
+
+
+@pytest.mark.slow
+def test_eight_thousand_features_equal_scikit_learns() -> None:
+    assert_equals_scikit_learn(faces(1200, 8000), [700, 500], 20)
+
+
+@pytest.mark.parametrize(
+    "scatter",
+    [
+        np.eye(320),
+        np.zeros((320, 320)),
+        np.diag([5.0] * 30 + [1] * 290),
+        np.diag([3.0] + [0] * 319),
+    ],
+    ids=["round", "nothing", "thirty alike", "one"],
+)
+def test_few_components_of_what_has_none_in_particular(scatter: np.ndarray) -> None:
+    """Any are right, and they are the same each time."""
+    of = Moments(2, np.zeros(320), scatter)
+    found = principal_components(of, 20, False)
+    largest = np.sort(np.linalg.eigvalsh(scatter))[::-1][:20]
+    assert found.explained_variance == pytest.approx(largest, abs=1e-12)
+    assert found.axes @ found.axes.T == pytest.approx(np.eye(20), abs=1e-10)
+    assert (principal_components(of, 20, False).axes == found.axes).all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.sampled_from([0.0, 1e5]))
+def test_moments_of_a_group_are_those_of_its_rows(sizes: list[int], mean: float) -> None:
+    values = np.random.default_rng(len(sizes)).normal(mean, 1, (sum(sizes), 4))
+    edges = starts_of(sizes)
+    found = moments_of(values[a:b] for a, b in itertools.pairwise(edges))
+    exact = values - values.mean(axis=0)
+    assert found.count == sum(sizes)
+    assert np.allclose(found.mean, values.mean(axis=0), rtol=1e-14)
+    assert np.allclose(found.scatter, exact.T @ exact, atol=1e-7)

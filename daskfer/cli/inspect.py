@@ -61,7 +61,7 @@ def inspect(
         from daskfer.pipeline import read
 
         faces = read(resolved, sources, here.store, here.engine, progress)
-        found = inspection(faces, sources, resolved)
+        found = inspection(faces, sources, resolved, here.engine.memory())
         saved = save(sheets, faces, resolved.seed) if sheets is not None else []
     if as_json:
         typer.echo(json.dumps(found | {"saved": saved}, indent=2, ensure_ascii=False))

@@ -88,6 +88,7 @@ def run_job(
             **result.figures,
             "seconds": {name: round(value, 3) for name, value in progress.seconds.items()},
             "reused": progress.taken_over,
+            "tasks": dict(here.engine.tasks),
             "peak_memory_bytes": peak_memory(here.client),
             "versions": versions(),
         }

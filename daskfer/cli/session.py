@@ -68,7 +68,8 @@ def session(
     where: Callable[[], Where], store: str | None, progress: Progress, *, whole_job: bool
 ) -> Iterator[Session]:
     """Workers, for as long as this lasts; a whole job imports what its later stages need ahead."""
-    from daskfer.dask.connect import check_reach, connected, dashboard_link, scheduler_errors
+    from daskfer.dask import dashboard
+    from daskfer.dask.connect import check_reach, connected, scheduler_errors
     from daskfer.dask.engine import DaskEngine
     from daskfer.leases import working
     from daskfer.store import Store, absolute, default_root
@@ -88,5 +89,5 @@ def session(
         stack.enter_context(working(root))
         stack.enter_context(scheduler_errors(place))
         client = stack.enter_context(connected(place))
-        progress.say(f"dashboard: {dashboard_link(client)}")
+        progress.say(f"dashboard: {dashboard.link(client)}")
         yield Session(client, DaskEngine(client, progress.advance), Store(root))

@@ -6,7 +6,6 @@ import importlib
 import logging
 import os
 import signal
-import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,9 +22,15 @@ from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 
+from daskfer.dask import dashboard
 from daskfer.errors import SchedulerError
 
-DASHBOARD_PORT = 8787
+NOT_CONVERGED = (
+    "Number of distinct clusters|lbfgs failed to converge|Stochastic Optimizer: Maximum|"
+    "Solver terminated early|Best performing initialization did not converge"
+)
+"""How the messages of scikit-learn's ConvergenceWarning begin, in the models used here."""
+
 CONNECT_SECONDS = 10
 WORKER_SECONDS = 20
 
@@ -73,11 +78,15 @@ class OneThread(WorkerPlugin):
 def prepare_numerics() -> Any:
     """Limit this process's numerical libraries to one thread, and silence what is known.
 
-    The filters are for the process, because warnings have no filters of a thread's own.
+    What is limited has to be loaded first. scikit-learn, which takes a second to load, is left
+    for later where the environment will limit it too. The filters are for the process, because
+    warnings have no filters of a thread's own.
     """
-    import numpy  # noqa: F401 - loaded, so that its BLAS is there to be limited
+    import numpy  # noqa: F401
     import scipy.linalg  # noqa: F401
-    from sklearn.exceptions import ConvergenceWarning
+
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        import sklearn  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     # dask-ml divides 0 by 0 for the first batch of IncrementalPCA, and replaces the result.
@@ -85,7 +94,7 @@ def prepare_numerics() -> Any:
         "ignore", "invalid value encountered in divide", RuntimeWarning, "dask._task_spec"
     )
     # Fewer distinct points than clusters, or an optimizer at its limit: the scores tell.
-    warnings.simplefilter("ignore", ConvergenceWarning)
+    warnings.filterwarnings("ignore", NOT_CONVERGED, UserWarning)
     return threadpool_limits(1)
 
 
@@ -197,8 +206,8 @@ def _cluster(where: Where) -> Any:
         "n_workers": workers,
         "threads_per_worker": 1,
         "processes": where.processes,
-        "dashboard_address": f"127.0.0.1:{_free_port()}",
         "silence_logs": logging.CRITICAL,
+        **dashboard.settings(),
     }
     if not where.processes:
         # Threads share the process's memory, so none of them can have a limit of its own.
@@ -206,7 +215,9 @@ def _cluster(where: Where) -> Any:
     # Another run may take the port after we found it free; Dask then takes another, and says so.
     warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
     with _interrupts_kept_from_workers():
-        return LocalCluster(**settings)
+        cluster = LocalCluster(**settings)
+    dashboard.build_when_asked(cluster)
+    return cluster
 
 
 @contextmanager
@@ -276,28 +287,6 @@ def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
-
-
-def _free_port() -> int:
-    """The dashboard's usual port where it is free, otherwise any (0)."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", DASHBOARD_PORT))
-        except OSError:
-            return 0
-    return DASHBOARD_PORT
-
-
-def dashboard_link(client: Client) -> str:
-    """Where the dashboard is, as this machine's browser reaches it.
-
-    Worker threads give the scheduler an address that is no network's, from which Dask guesses a
-    host that the dashboard does not listen on.
-    """
-    if client.scheduler is not None and client.scheduler.address.startswith("inproc://"):
-        port = client.scheduler_info()["services"].get("dashboard")
-        return f"http://127.0.0.1:{port}/status"
-    return str(client.dashboard_link)
 
 
 def peak_memory(client: Client) -> int:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 
+import dask
+from dask.sizeof import sizeof
 from distributed import Client, Future, as_completed
+from distributed.system import MEMORY_LIMIT
 
-from daskfer.engine import Handle, fold_pairs
+from daskfer.engine import Handle, batched, fold_pairs
+
+INLINE_BYTES = 16_384
+"""Most bytes of shared arguments that go with each task, rather than once to each worker."""
 
 
 class DaskEngine:
@@ -19,11 +27,17 @@ class DaskEngine:
     client : distributed.Client
     on_rows : callable
         Called with a number of rows whenever a block that `gather` waits for is done.
+
+    Attributes
+    ----------
+    tasks : Counter
+        How many tasks were submitted under each stage's name.
     """
 
     def __init__(self, client: Client, on_rows: Callable[[int], None] = lambda rows: None) -> None:
         self.client = client
         self.on_rows = on_rows
+        self.tasks: Counter[str] = Counter()
 
     def map(
         self, stage: str, function: Callable[..., Any], *columns: Iterable[Any], shared: Any = ()
@@ -31,10 +45,24 @@ class DaskEngine:
         """Submit a task for each tuple of items; the dashboard shows it under the stage's name."""
         # A key is never used twice: results are kept by the store, not by the scheduler.
         token = uuid.uuid4().hex
-        return [
-            self.client.submit(function, *items, *shared, key=(f"{stage}-{token}", number))
-            for number, items in enumerate(zip(*columns, strict=True))
-        ]
+        rows = list(zip(*columns, strict=True))
+        if not rows:
+            return []
+        self.tasks[stage] += len(rows)
+        if sizeof(shared) > INLINE_BYTES:
+            packed = self.client.submit(_same, shared, key=f"{stage}-shared-{token}")
+        else:
+            packed = shared
+        # One message for all tasks, rather than one for each.
+        return list(
+            self.client.map(
+                _apply,
+                [function] * len(rows),
+                [packed] * len(rows),
+                *map(list, zip(*rows, strict=True)),
+                key=[(f"{stage}-{token}", number) for number in range(len(rows))],
+            )
+        )
 
     def fold(
         self, stage: str, combine: Callable[[Any, Any], Any], handles: Sequence[Handle]
@@ -42,12 +70,45 @@ class DaskEngine:
         """Combine neighbours pairwise in a fixed tree, on the workers."""
         token = uuid.uuid4().hex
         numbers = iter(range(len(handles)))
+        self.tasks[stage] += len(handles) - 1
 
         def submit(left: Handle, right: Handle) -> Future:
             key = (f"{stage}-sum-{token}", next(numbers))
             return self.client.submit(combine, left, right, key=key)
 
         return fold_pairs(handles, submit)
+
+    def total(
+        self,
+        stage: str,
+        function: Callable[..., Any],
+        *columns: Iterable[Any],
+        combine: Callable[[Any, Any], Any],
+        shared: Any = (),
+        at_once: int = 32,
+    ) -> Handle:
+        """Map and fold in one graph, so that the scheduler combines parts as they come.
+
+        Graphs that are sent one after the other are computed in that order: all parts would be
+        there, and in memory, before the first two are combined.
+        """
+        token = uuid.uuid4().hex
+        packed = dask.delayed(shared, name=f"{stage}-shared-{token}", traverse=False)
+        apply = dask.delayed(_apply, name=f"{stage}-apply-{token}", pure=False, traverse=False)
+        level = [
+            apply(function, packed, *items, dask_key_name=(f"{stage}-{token}", number))
+            for number, items in enumerate(zip(*columns, strict=True))
+        ]
+        together = dask.delayed(_fold, name=f"{stage}-fold-{token}", pure=False, traverse=False)
+        self.tasks[stage] += len(level)
+        numbers = count()
+        while len(level) > 1:
+            level = [
+                together(combine, *some, dask_key_name=(f"{stage}-sum-{token}", next(numbers)))
+                for some in batched(level, at_once)
+            ]
+            self.tasks[stage] += len(level)
+        return self.client.compute(level[0], optimize_graph=False)
 
     def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
         """Wait for the values, in order; the first failure ends the waiting and the rest."""
@@ -62,3 +123,28 @@ class DaskEngine:
         except BaseException:
             self.client.cancel(futures)
             raise
+
+    def memory(self) -> int | None:
+        """The smallest memory limit among the workers, in bytes; None where none has a limit.
+
+        Worker threads of this process have none of their own: they share the machine's memory,
+        or what its container may use.
+        """
+        limits = []
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        for address, worker in workers.items():
+            shared = MEMORY_LIMIT if address.startswith("inproc://") else 0
+            limits.append(worker["memory_limit"] or shared)
+        return min((limit for limit in limits if limit), default=None)
+
+
+def _apply(function: Callable[..., Any], shared: Any, *items: Any) -> Any:
+    return function(*items, *shared)
+
+
+def _fold(combine: Callable[[Any, Any], Any], *parts: Any) -> Any:
+    return fold_pairs(parts, combine)
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
-import dask.array as da
 import joblib
 import numpy as np
 from joblib._dask import DaskDistributedBackend
@@ -19,6 +18,9 @@ from daskfer.recipe import IncrementalPca, KMeansClusters, Svd
 from daskfer.reduce import Reducer, oriented
 from daskfer.represent import Features
 
+if TYPE_CHECKING:
+    import dask.array as da
+
 
 def rows_array(
     source: Features | BlockFiles, pieces: list[np.ndarray], columns: int, stage: str
@@ -28,6 +30,8 @@ def rows_array(
     In float64, because power passes without a step of normalization multiply the ratio of the
     leading directions, and float32 would lose the second one.
     """
+    import dask.array as da
+
     load = dask.delayed(_load_rows, pure=False, traverse=False)
     chunks = [
         da.from_delayed(

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskfer.cluster import assign, best_of
-from daskfer.evaluate.internal import silhouette
+from daskfer.clusterers import fit_points
+from daskfer.errors import RecipeError
+from daskfer.evaluate.silhouette import silhouette
 from daskfer.randomness import generator
-from daskfer.recipe import NoReduction, Reduce, Svd
+from daskfer.recipe import Cluster, NoReduction, Reduce, Svd
 from daskfer.represent import Features
 
 
@@ -27,14 +28,40 @@ def fold_rows(rows: int, folds: int, seed: int) -> list[np.ndarray]:
     return [np.sort(shuffled[number::folds]) for number in range(folds)]
 
 
+def fewest_fitted(rows: int, folds: int) -> int:
+    """Rows that the smallest fit has: all but those of the largest fold."""
+    return rows - -(-rows // folds)
+
+
+def check_folds(rows: int, folds: int, clusters: int, components: int) -> None:
+    """Refuse folds that are too small to be scored or reduced, before any work.
+
+    Raises
+    ------
+    RecipeError
+    """
+    if folds == 0:
+        return
+    least = clusters * 2
+    if rows // folds < least:
+        raise RecipeError(
+            f"evaluate.folds={folds}: {rows:,} fitted rows make folds of fewer than {least} rows; "
+            f"expected at most {max(rows // least, 0)} folds"
+        )
+    if components >= fewest_fitted(rows, folds):
+        raise RecipeError(
+            f"evaluate.folds={folds}: without a fold, {fewest_fitted(rows, folds):,} rows are "
+            f"fitted, too few for reduce.components={components}: expected fewer components"
+        )
+
+
 def score_fold(
     held_out: np.ndarray,
     number: int,
     features: Features,
     positions: np.ndarray,
     reduce: Reduce,
-    clusters: int,
-    restarts: int,
+    method: Cluster,
     seed: int,
 ) -> FoldScore:
     """Fit on all positions but `held_out` (indices into them), and score both parts.
@@ -45,10 +72,10 @@ def score_fold(
     inside = np.ones(len(positions), bool)
     inside[held_out] = False
     fitted, other = _reduced(values[inside], values[~inside], reduce, seed)
-    centers = best_of(fitted, clusters, restarts, seed, f"fold-{number}")
+    model = fit_points(fitted, method, seed, f"fold-{number}")
     return FoldScore(
-        silhouette(fitted, assign(fitted, centers).cluster, clusters),
-        silhouette(other, assign(other, centers).cluster, clusters),
+        silhouette(fitted, model.assign(fitted).cluster, method.clusters),
+        silhouette(other, model.assign(other).cluster, method.clusters),
     )
 
 
@@ -59,6 +86,8 @@ def _reduced(
 
     if isinstance(reduce, NoReduction):
         return fitted, other
+    if reduce.components == "auto":
+        raise ValueError("components='auto': expected the number that the run chose")
     few = reduce.components < min(fitted.shape) // 10
     if isinstance(reduce, Svd):
         model = TruncatedSVD(reduce.components, algorithm="arpack", random_state=seed)

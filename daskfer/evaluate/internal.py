@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskfer.blocks import BlockFiles, cut
-from daskfer.cluster import assign, best_of
-from daskfer.engine import Engine
+from daskfer.blocks import BlockFiles
+from daskfer.cluster import assign
+from daskfer.clusterers import fit_points
+from daskfer.evaluate.silhouette import silhouette
 from daskfer.randomness import generator
-
-EXACT_ROWS = 65_536
-"""Most rows of which the silhouette is computed exactly; of more, a sample of that size is."""
+from daskfer.recipe import Cluster
+from daskfer.reduce import Moments, moments
 
 HALF_ROWS = 8_192
 """Most rows that a clustering of a random half is fitted to."""
@@ -29,102 +29,22 @@ class Spread:
     squares: float
 
 
-def silhouette_values(
-    points: np.ndarray, own: np.ndarray, others: np.ndarray, cluster: np.ndarray, k: int
-) -> np.ndarray:
-    """Silhouettes of some points among all (P. Rousseeuw, "Silhouettes", 1987).
+def spread(points: np.ndarray, centers: np.ndarray, cluster: np.ndarray | None = None) -> Spread:
+    """One block's part of the sums behind Davies–Bouldin and Calinski–Harabasz.
 
-    Parameters
-    ----------
-    points : array (m, c)
-        Points to score; each is one of `others`.
-    own : int array (m,)
-        Their clusters.
-    others : array (n, c)
-    cluster : int array (n,)
-        Clusters of all points, from 0 to k - 1.
-    k : int
-
-    Returns
-    -------
-    float64 array (m,)
-        In −1 to 1; 0 for a point alone in its cluster, as in scikit-learn.
+    The clusters of the points are those of the nearest centres unless they are given.
     """
-    order = np.argsort(cluster, kind="stable")
-    sizes = np.bincount(cluster, minlength=k)
-    filled = np.flatnonzero(sizes)
-    firsts = np.concatenate([[0], np.cumsum(sizes[filled])[:-1]])
-    targets = others[order].astype(np.float64)
-    target_squares = (targets**2).sum(axis=1)
-    sums = np.zeros((len(points), k))
-    # Slices of rows, so that the matrix of distances stays in the processor's cache.
-    step = max(1, 1_500_000 // max(len(others), 1))
-    for low in range(0, len(points), step):
-        part = points[low : low + step].astype(np.float64)
-        distances = part @ targets.T
-        distances *= -2
-        distances += (part**2).sum(axis=1)[:, None]
-        distances += target_squares[None, :]
-        np.maximum(distances, 0, out=distances)
-        np.sqrt(distances, out=distances)
-        sums[low : low + step, filled] = np.add.reduceat(distances, firsts, axis=1)
-    rows = np.arange(len(points))
-    own_size = sizes[own]
-    inner = sums[rows, own] / np.maximum(own_size - 1, 1)
-    means = sums / np.maximum(sizes, 1)[None, :]
-    means[:, sizes == 0] = np.inf
-    means[rows, own] = np.inf
-    outer = means.min(axis=1)
-    larger = np.maximum(inner, outer)
-    values = np.divide(outer - inner, larger, out=np.zeros(len(points)), where=larger > 0)
-    return np.where(own_size > 1, values, 0.0)
-
-
-def silhouette(points: np.ndarray, cluster: np.ndarray, k: int) -> float:
-    """Mean silhouette of a whole set of points; NaN with fewer than two clusters in it."""
-    if len(np.unique(cluster)) < 2:
-        return float("nan")
-    return float(silhouette_values(points, cluster, points, cluster, k).mean())
-
-
-def silhouette_on(
-    engine: Engine, points: BlockFiles, fit: np.ndarray, cluster: np.ndarray, k: int,
-    block_rows: int, seed: int,
-) -> tuple[float, int]:  # fmt: skip
-    """Mean silhouette of the fitted rows, a block of them a task, and how many rows it is of.
-
-    Exact up to `EXACT_ROWS` rows; of more, a sample drawn by seed is scored among itself.
-    """
-    if len(fit) > EXACT_ROWS:
-        drawn = np.sort(generator(seed, "silhouette").choice(len(fit), EXACT_ROWS, replace=False))
-        fit, cluster = fit[drawn], cluster[drawn]
-    if len(np.unique(cluster)) < 2:
-        return float("nan"), len(fit)
-    numbers = cut(np.arange(len(fit)), block_rows)
-    sums = engine.gather(
-        engine.map("evaluate", _silhouette_sum, numbers, shared=(points, fit, cluster, k))
-    )
-    return float(sum(sums) / len(fit)), len(fit)
-
-
-def _silhouette_sum(
-    numbers: np.ndarray, points: BlockFiles, fit: np.ndarray, cluster: np.ndarray, k: int
-) -> float:
-    others = points.rows(fit)
-    values = silhouette_values(others[numbers], cluster[numbers], others, cluster, k)
-    return float(values.sum())
-
-
-def spread(points: np.ndarray, centers: np.ndarray) -> Spread:
-    """One block's part of the sums behind Davies–Bouldin and Calinski–Harabasz."""
     k = len(centers)
-    found = assign(points, centers)
-    distances = np.bincount(found.cluster, weights=np.sqrt(found.nearest), minlength=k)
     values = points.astype(np.float64)
+    if cluster is None:
+        found = assign(points, centers)
+        cluster, nearest = found.cluster, found.nearest
+    else:
+        nearest = ((values - centers[cluster]) ** 2).sum(axis=1)
     return Spread(
-        np.bincount(found.cluster, minlength=k),
-        distances,
-        float(found.nearest.sum()),
+        np.bincount(cluster, minlength=k),
+        np.bincount(cluster, weights=np.sqrt(nearest), minlength=k),
+        float(nearest.sum()),
         values.sum(axis=0),
         float((values**2).sum()),
     )
@@ -164,41 +84,71 @@ def calinski_harabasz(of: Spread) -> float:
 
 
 def null_silhouette(
-    covariance: np.ndarray, k: int, restarts: int, rows: int, seed: int, number: int
+    covariance: np.ndarray, number: int, method: Cluster, rows: int, seed: int
 ) -> float:
-    """Silhouette of k KMeans clusters of Gaussian noise with this covariance (c, c): one draw.
+    """Silhouette of clusters of Gaussian noise with this covariance (c, c): one draw.
 
     That is what data without any clusters score; a set's own silhouette means something only
-    where it is well above. The noise is clustered with as many restarts as the set was.
+    where it is well above. The noise is clustered as the set was, with as many restarts.
     """
     random = generator(seed, "null", number)
     noise = random.multivariate_normal(np.zeros(len(covariance)), covariance, rows, method="eigh")
-    centers = best_of(noise, k, restarts, seed, f"null-{number}")
-    return silhouette(noise, assign(noise, centers).cluster, k)
+    model = fit_points(noise, method, seed, f"null-{number}")
+    return silhouette(noise, model.assign(noise).cluster, method.clusters)
+
+
+def halves(fit: np.ndarray, clusters: int, count: int, seed: int) -> list[np.ndarray]:
+    """Positions, ascending, of random halves of the rows: of a large set, `HALF_ROWS` each."""
+    size = min(HALF_ROWS, max(clusters, len(fit) // 2))
+    return [
+        fit[np.sort(generator(seed, "stability", number).choice(len(fit), size, replace=False))]
+        for number in range(count)
+    ]
 
 
 def half_clustering(
-    fit: np.ndarray, points: BlockFiles, k: int, restarts: int, seed: int, number: int
+    half: np.ndarray,
+    number: int,
+    compared: np.ndarray,
+    points: BlockFiles,
+    method: Cluster,
+    seed: int,
 ) -> np.ndarray:
-    """Clusters (int32) of all fitted rows by centres fitted to a random half of them.
-
-    Of a large set, half of a sample of twice `HALF_ROWS`.
-    """
-    random = generator(seed, "stability", number)
-    size = min(HALF_ROWS, max(k, len(fit) // 2))
-    half = np.sort(random.choice(fit, size, replace=False))
-    centers = best_of(points.rows(half), k, restarts, seed, f"stability-{number}")
-    return assign(points.rows(fit), centers).cluster
+    """Clusters (int32) of the compared rows by a clusterer fitted to one of the `halves`."""
+    fitted = fit_points(points.rows(half), method, seed, f"stability-{number}")
+    return fitted.assign(points.rows(compared)).cluster
 
 
-def covariance(fit: np.ndarray, points: BlockFiles) -> np.ndarray:
-    """Covariance, float64 (c, c), of the fitted rows."""
-    return np.atleast_2d(np.cov(points.rows(fit).astype(np.float64), rowvar=False))
+def moments_at(positions: np.ndarray, points: BlockFiles) -> Moments:
+    """Moments of the rows at these positions, in float64."""
+    return moments(points.rows(positions).astype(np.float64))
 
 
-def spread_of(positions: np.ndarray, points: BlockFiles, centers: np.ndarray) -> Spread:
-    """`spread` of the rows at these positions."""
-    return spread(points.rows(positions), centers)
+def covariance(of: Moments) -> np.ndarray:
+    """Covariance, float64 (c, c), of rows with these moments."""
+    return of.scatter / max(of.count - 1, 1)
+
+
+def spread_of(
+    positions: np.ndarray, cluster: np.ndarray, points: BlockFiles, centers: np.ndarray
+) -> Spread:
+    """`spread` of the rows at these positions, which are in these clusters."""
+    return spread(points.rows(positions), centers, cluster)
+
+
+def member_sums(
+    positions: np.ndarray, cluster: np.ndarray, points: BlockFiles, k: int
+) -> np.ndarray:
+    """Number of rows in each cluster, and their sums by column: float64 (k, 1 + c)."""
+    values = points.rows(positions).astype(np.float64)
+    member = (np.arange(k)[:, None] == cluster).astype(np.float64)
+    return np.column_stack([member.sum(axis=1), member @ values])
+
+
+def member_means(sums: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """Means (k, c) of clusters with these `member_sums`; an empty one has its centre."""
+    counts = sums[:, :1]
+    return np.where(counts > 0, sums[:, 1:] / np.maximum(counts, 1), centers)
 
 
 def mean_pairwise_ari(labelings: list[np.ndarray]) -> float:

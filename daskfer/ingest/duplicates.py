@@ -69,13 +69,23 @@ def difference_hashes(pixels: np.ndarray) -> np.ndarray:
         return np.zeros(len(pixels), np.uint64)
     rows = np.arange(HASH_ROWS) * side // HASH_ROWS
     columns = np.arange(HASH_COLUMNS + 1) * side // HASH_COLUMNS
-    bands = np.add.reduceat(pixels.reshape(-1, side, side), rows, axis=1, dtype=np.uint32)
-    cells = np.add.reduceat(bands, columns[:-1], axis=2)
+    # Sums over cells as products with ones and zeros, which are several times faster than sums
+    # over runs; whole numbers of this size are exact in float32.
+    across = _ones(columns).astype(np.float32)
+    down = _ones(np.append(rows, side)).astype(np.float32)
+    bands = pixels.reshape(-1, side).astype(np.float32) @ across.T
+    cells = (down @ bands.reshape(len(pixels), side, -1)).astype(np.uint32)
     # Sums are compared as means, without rounding: each times the other's width.
     widths = np.diff(columns).astype(np.uint32)
     brighter = cells[:, :, :-1] * widths[1:] < cells[:, :, 1:] * widths[:-1]
     bits = np.packbits(brighter.reshape(len(pixels), -1), axis=1)
     return bits.view(np.uint64)[:, 0].copy()
+
+
+def _ones(bounds: np.ndarray) -> np.ndarray:
+    """Whether a place (up to the last bound) lies in a run, bool (runs, places)."""
+    places = np.arange(bounds[-1])
+    return (bounds[:-1, None] <= places) & (places < bounds[1:, None])
 
 
 def _keys(digest: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,7 @@ from daskfer.recipe.sections import (
     BalanceByClass,
     Classify,
     Evaluate,
+    Gmm,
     Hog,
     IncrementalPca,
     Ingest,
@@ -44,7 +46,7 @@ _STAGES: dict[str, tuple[type, ...]] = {
     "balance": (NoBalance, BalanceByClass),
     "represent": (Pixels, Hog),
     "reduce": (IncrementalPca, Pca, Svd, NoReduction),
-    "cluster": (KMeansClusters,),
+    "cluster": (KMeansClusters, Gmm),
     "name": (NameByDominant, NameByFile, NoNames),
     "classify": (Classify,),
     "evaluate": (Evaluate,),
@@ -159,11 +161,18 @@ def _stage_from_dict(stage: str, section: Any) -> Any:
         raise RecipeError(f"recipe section {stage}: expected keys and values, got {section!r}")
     chosen = _class_of(stage, section)
     types = get_type_hints(chosen)
+    hints = {field.name: field.metadata.get("hint") for field in dataclasses.fields(chosen)}
     values = {}
     for key, value in section.items():
         if key not in types:
             raise RecipeError(f"unknown key {stage}.{key}{suggest(str(key), list(types))}")
-        values[key] = checked(f"{stage}.{key}", value, types[key])
+        try:
+            values[key] = checked(f"{stage}.{key}", value, types[key])
+        except RecipeError as error:
+            hint = hints.get(key)
+            if hint is None:
+                raise
+            raise RecipeError(f"{error} ({hint})") from None
     return chosen(**values)
 
 

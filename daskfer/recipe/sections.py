@@ -10,6 +10,14 @@ import yaml
 
 from daskfer.errors import RecipeError
 
+Rule = Literal["parallel-analysis", "gavish-donoho"]
+"""How ``reduce.components: auto`` chooses (see `daskfer.components`)."""
+
+NEEDS_A_NUMBER = {
+    "hint": "dask-ml's methods need to be told how many; --set reduce.method=pca can choose: auto"
+}
+"""What a user who gave something else than a whole number is told besides."""
+
 
 def check(condition: bool, message: str) -> None:
     """Raise a `RecipeError` with this message unless the condition holds."""
@@ -120,7 +128,7 @@ class IncrementalPca:
     """dask-ml's IncrementalPCA; `iterated_power` power passes make its subspace exact."""
 
     method: Literal["incremental-pca"] = "incremental-pca"
-    components: int = 2
+    components: int = field(default=2, metadata=NEEDS_A_NUMBER)
     whiten: bool = False
     iterated_power: int = 4
     batch_rows: int | None = None
@@ -139,14 +147,20 @@ class IncrementalPca:
 
 @dataclass(frozen=True)
 class Pca:
-    """Exact principal components from second moments summed over blocks."""
+    """Exact principal components from second moments summed over blocks.
+
+    With ``auto``, `rule` says from the eigenvalues how many (see `daskfer.components`); it is
+    not read otherwise.
+    """
 
     method: Literal["pca"] = "pca"
-    components: int = 20
+    components: int | Literal["auto"] = 20
     whiten: bool = True
+    rule: Rule = "parallel-analysis"
 
     def __post_init__(self) -> None:
-        _at_least_one("reduce", self.components)
+        if isinstance(self.components, int):
+            _at_least_one("reduce", self.components)
 
 
 @dataclass(frozen=True)
@@ -154,7 +168,7 @@ class Svd:
     """dask-ml's TruncatedSVD: principal axes of the rows without centring them."""
 
     method: Literal["svd"] = "svd"
-    components: int = 2
+    components: int = field(default=2, metadata=NEEDS_A_NUMBER)
     iterated_power: int = 4
 
     def __post_init__(self) -> None:
@@ -184,17 +198,45 @@ class KMeansClusters:
     tolerance: float = 1e-4
 
     def __post_init__(self) -> None:
-        check(self.clusters >= 2, f"cluster.clusters={self.clusters}: expected 2 or more")
-        check(self.restarts >= 1, f"cluster.restarts={self.restarts}: expected 1 or more")
+        _check_clusters(self)
+
+
+@dataclass(frozen=True)
+class Gmm:
+    """A mixture of Gaussians with full covariances, by EM over blocks from several restarts.
+
+    `tolerance` is of the mean log-likelihood of a row. `regularization` is added to the
+    covariances' diagonals as a share of each column's variance (see `daskfer.mixture`).
+    """
+
+    method: Literal["gmm"] = "gmm"
+    clusters: int = 7
+    restarts: int = 5
+    sample_rows: int = 32_768
+    max_iterations: int = 300
+    tolerance: float = 1e-3
+    regularization: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _check_clusters(self)
         check(
-            self.sample_rows >= self.clusters,
-            f"cluster.sample_rows={self.sample_rows}: expected at least as many as clusters",
+            1e-9 <= self.regularization <= 1,
+            f"cluster.regularization={self.regularization}: expected 1e-9 to 1",
         )
-        check(
-            self.max_iterations >= 1,
-            f"cluster.max_iterations={self.max_iterations}: expected 1 or more",
-        )
-        check(self.tolerance >= 0, f"cluster.tolerance={self.tolerance}: expected 0 or more")
+
+
+def _check_clusters(section: KMeansClusters | Gmm) -> None:
+    check(section.clusters >= 2, f"cluster.clusters={section.clusters}: expected 2 or more")
+    check(section.restarts >= 1, f"cluster.restarts={section.restarts}: expected 1 or more")
+    check(
+        section.sample_rows >= section.clusters,
+        f"cluster.sample_rows={section.sample_rows}: expected at least as many as clusters",
+    )
+    check(
+        section.max_iterations >= 1,
+        f"cluster.max_iterations={section.max_iterations}: expected 1 or more",
+    )
+    check(section.tolerance >= 0, f"cluster.tolerance={section.tolerance}: expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -227,20 +269,39 @@ class NoNames:
 
 @dataclass(frozen=True)
 class Classify:
-    """The second model, trained on pseudo-labels; `auto` compares several."""
+    """The second model, trained on pseudo-labels; `auto` compares several.
+
+    With ``balance: cluster`` it is trained on no more than `per_cluster` rows of each cluster,
+    drawn by seed; ``min`` is as many as the smallest named cluster has. That reads no label. Of
+    more than `train_rows` it learns from so many, drawn by seed.
+    """
 
     model: Literal["auto", "logistic", "nystroem", "svm", "boosting", "mlp", "none"] = "auto"
     folds: int = 3
     search_rows: int = 8_192
+    train_rows: int = 100_000
+    balance: Literal["none", "cluster"] = "none"
+    per_cluster: int | Literal["min"] = "min"
 
     def __post_init__(self) -> None:
         check(self.folds >= 2, f"classify.folds={self.folds}: expected 2 or more")
-        check(self.search_rows >= 50, f"classify.search_rows={self.search_rows}: expected >= 50")
+        if isinstance(self.per_cluster, int):
+            check(
+                self.per_cluster >= self.folds,
+                f"classify.per_cluster={self.per_cluster}: expected at least as many as "
+                f"classify.folds ({self.folds})",
+            )
+        for key in ("search_rows", "train_rows"):
+            value = getattr(self, key)
+            check(value >= 50, f"classify.{key}={value}: expected 50 or more")
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Cross-validation folds of the silhouette, and draws for its null and the stability."""
+    """Cross-validation folds of the silhouette, and draws for its null and the stability.
+
+    Nothing is computed of what there are 0 draws for; one draw alone agrees with nothing.
+    """
 
     folds: int = 0
     null_draws: int = 3
@@ -252,16 +313,20 @@ class Evaluate:
             self.folds == 0 or self.folds >= 2,
             f"evaluate.folds={self.folds}: expected 0 (none) or 2 and more",
         )
-        for key in ("null_draws", "null_rows", "stability_draws"):
+        for key, least in {"null_draws": 0, "null_rows": 1}.items():
             value = getattr(self, key)
-            check(value >= 1, f"evaluate.{key}={value}: expected 1 or more")
+            check(value >= least, f"evaluate.{key}={value}: expected {least} or more")
+        check(
+            self.stability_draws == 0 or self.stability_draws >= 2,
+            f"evaluate.stability_draws={self.stability_draws}: expected 0 (none) or 2 and more",
+        )
 
 
 Split = UsageSplit | RandomSplit | NoSplit
 Balance = NoBalance | BalanceByClass
 Represent = Pixels | Hog
 Reduce = IncrementalPca | Pca | Svd | NoReduction
-Cluster = KMeansClusters
+Cluster = KMeansClusters | Gmm
 Name = NameByDominant | NameByFile | NoNames
 
 

@@ -53,6 +53,7 @@ class ClusterSection:
     """Section 3: the clusters one by one."""
 
     sentences: tuple[str, ...]
+    confidence: str
     total: int
     cards: tuple[Card, ...]
 
@@ -173,6 +174,7 @@ def _clusters(result: Result, metrics: dict[str, Any]) -> ClusterSection:
     )
     return ClusterSection(
         tuple(sentence for sentence in said if sentence),
+        sentences.confidence(result),
         len(result.names.rows),
         clusters.cards(result),
     )

@@ -107,6 +107,19 @@ def absent_names(result: Result) -> str:
     )
 
 
+def confidence(result: Result) -> str:
+    """What the confidence of a cluster's typical face is."""
+    if result.recipe.cluster.method == "gmm":
+        return (
+            "Confidence is the probability, by the mixture of Gaussians, that a typical face is of "
+            "its cluster and of no other; near and far are measured by the cluster's own spread."
+        )
+    return (
+        "Confidence is how much nearer a typical face is to its own centre than to the next: 0 is "
+        "the border between two clusters, 1 the centre itself."
+    )
+
+
 def silhouette(metrics: dict[str, Any]) -> str:
     """Whether the faces fall into clusters at all."""
     value = look_up(metrics, "cluster", "silhouette")

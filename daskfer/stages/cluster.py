@@ -1,4 +1,4 @@
-"""Cluster: centres fitted on the fitting rows, and the nearest one for every face."""
+"""Cluster: clusters fitted on the fitting rows, and the one of every face."""
 
 from __future__ import annotations
 
@@ -9,33 +9,46 @@ import numpy as np
 from daskfer import storage
 from daskfer.balance import Selection
 from daskfer.blocks import BlockFiles, cut
-from daskfer.cluster import (
-    Assignment,
-    assign,
-    check_clusters,
-    largest_first,
-    starting_centers,
-)
+from daskfer.cluster import check_clusters, largest_first, starting_centers
+from daskfer.clusterers import Clusterer, from_arrays
+from daskfer.mixture import Mixture, check_columns, starting_mixture
+from daskfer.recipe import Gmm
 from daskfer.stages.context import Context
 from daskfer.stages.reduce import Reduced
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Centres (k, c), cluster (int32) and confidence (float32) of all faces, and a fingerprint."""
+    """The fitted clusters, what all faces are to them, and a fingerprint.
 
-    centers: np.ndarray
+    Attributes
+    ----------
+    model : Clusterer
+    cluster : int32 array (n,)
+    confidence : float32 array (n,)
+        How sure the assignment is, 0–1.
+    nearest : float64 array (n,)
+        Squared distance to the cluster's centre, as the clusterer measures it.
+    key : str
+    """
+
+    model: Clusterer
     cluster: np.ndarray
     confidence: np.ndarray
     nearest: np.ndarray
-    iterations: int
     key: str
+
+    @property
+    def centers(self) -> np.ndarray:
+        """Centres (k, c)."""
+        return self.model.centers
 
 
 def cluster(context: Context, reduced: Reduced, selection: Selection) -> Clusters:
     """Fit the recipe's clusterer on the fitting rows and assign all faces."""
     recipe = context.recipe
     check_clusters(recipe.cluster, len(selection.fit))
+    check_columns(recipe.cluster, len(reduced.reducer.axes))
     folder = context.store.stage("cluster", reduced.key, asdict(recipe.cluster), recipe.seed)
     path = folder.file("clusters.npz")
     with context.watch.stage("cluster", reduced.points.starts[-1]):
@@ -46,48 +59,52 @@ def cluster(context: Context, reduced: Reduced, selection: Selection) -> Cluster
             context.watch.reused()
         arrays = storage.read_arrays(path)
     return Clusters(
-        arrays["centers"],
+        from_arrays(arrays),
         arrays["cluster"],
         arrays["confidence"],
         arrays["nearest"],
-        int(arrays["iterations"]),
         folder.path.rsplit("/", 1)[-1],
     )
 
 
 def _fit(context: Context, reduced: Reduced, selection: Selection, path: str) -> None:
     recipe, engine = context.recipe, context.engine
-    start = starting_centers(engine, reduced.points, selection.fit, recipe.cluster, recipe.seed)
     pieces = cut(selection.fit, recipe.block_rows)
     fit = context.methods.clusterers[recipe.cluster.method]
-    found = fit(engine, reduced.points, pieces, recipe.cluster, start)
-    first = _assign_all(context, reduced.points, found.values)
-    k = len(found.values)
-    sizes = np.bincount(first.cluster[selection.fit], minlength=k)
-    centers = largest_first(found.values, sizes)
-    number_of = np.argsort(np.argsort(-sizes, kind="stable")).astype(np.int32)
+    found = fit(engine, reduced.points, pieces, recipe.cluster, _start(context, reduced, selection))
+    cluster, confidence, nearest = _assign_all(context, reduced.points, found)
+    sizes = np.bincount(cluster[selection.fit], minlength=len(found.centers))
+    order = largest_first(sizes)
+    number_of = np.argsort(order).astype(np.int32)
     storage.write_arrays(
         path,
-        centers=centers,
-        cluster=number_of[first.cluster],
-        confidence=first.confidence,
-        nearest=first.nearest,
+        **found.in_order(order).arrays(),
+        cluster=number_of[cluster],
+        confidence=confidence,
+        nearest=nearest,
         iterations=np.array(found.iterations),
     )
 
 
-def _assign_all(context: Context, points: BlockFiles, centers: np.ndarray) -> Assignment:
-    tasks = context.engine.map(
-        "cluster", assign_block, range(points.count), shared=(points, centers)
-    )
-    parts: list[Assignment] = context.engine.gather(tasks, rows=points.sizes)
-    return Assignment(
-        np.concatenate([part.cluster for part in parts]),
-        np.concatenate([part.nearest for part in parts]),
-        np.concatenate([part.second for part in parts]),
-    )
+def _start(context: Context, reduced: Reduced, selection: Selection) -> np.ndarray | Mixture:
+    method, points = context.recipe.cluster, reduced.points
+    if isinstance(method, Gmm):
+        return starting_mixture(context.engine, points, selection.fit, method, context.recipe.seed)
+    return starting_centers(context.engine, points, selection.fit, method, context.recipe.seed)
 
 
-def assign_block(number: int, points: BlockFiles, centers: np.ndarray) -> Assignment:
-    """The nearest centre of each row of one block."""
-    return assign(points.block(number), centers)
+def _assign_all(
+    context: Context, points: BlockFiles, model: Clusterer
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    tasks = context.engine.map("cluster", assign_block, range(points.count), shared=(points, model))
+    parts = context.engine.gather(tasks, rows=points.sizes)
+    cluster, confidence, nearest = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return cluster, confidence, nearest
+
+
+def assign_block(
+    number: int, points: BlockFiles, model: Clusterer
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cluster, confidence and squared distance to the centre of each row of one block."""
+    found = model.assign(points.block(number))
+    return found.cluster, found.confidence, found.nearest

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from daskfer.cluster import Centers
+from daskfer.clusterers import Clusterer
 from daskfer.engine import Engine
 from daskfer.recipe import Recipe
 from daskfer.reduce import Reducer
 from daskfer.store import Store
 
 FitReducer = Callable[..., Reducer]
-FitClusters = Callable[..., Centers]
+FitClusters = Callable[..., Clusterer]
 
 
 class Watch(Protocol):

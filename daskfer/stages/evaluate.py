@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import operator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from daskfer.balance import Selection
-from daskfer.blocks import cut
+from daskfer.blocks import cut, groups
 from daskfer.classify import balanced_chance_accuracy, chance_accuracy
-from daskfer.errors import RecipeError
 from daskfer.evaluate import external, folds, internal
 from daskfer.evaluate.external import Agreement, agreement
+from daskfer.evaluate.silhouette import scored_rows, silhouette_on
 from daskfer.faces import UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import redundant_count
+from daskfer.mixture import Mixture
 from daskfer.naming import Names
-from daskfer.recipe import NoReduction
+from daskfer.recipe import NoReduction, Pca, Reduce
+from daskfer.reduce import merge_moments
 from daskfer.represent import Features
 from daskfer.stages.classify import Trained
 from daskfer.stages.cluster import Clusters
@@ -68,62 +71,86 @@ def _internal(
 ) -> dict[str, Any]:
     recipe, engine = context.recipe, context.engine
     fit, k, seed = selection.fit, len(clusters.centers), recipe.seed
-    labels, points = clusters.cluster[fit], reduced.points
+    labels, points, method = clusters.cluster[fit], reduced.points, recipe.cluster
     # All at once, so that the workers are busy to the end; the long ones first.
-    scored = _start_folds(context, selection, features)
-    restarts = recipe.cluster.restarts
-    halves = [
-        engine.map(
-            "stability",
-            internal.half_clustering,
-            [fit],
-            shared=(points, k, restarts, seed, number),
-        )[0]
-        for number in range(recipe.evaluate.stability_draws)
-    ]
-    covariance = engine.map("null", internal.covariance, [fit], shared=(points,))
-    nulls = [
-        engine.map(
-            "null", internal.null_silhouette, covariance,
-            shared=(k, restarts, max(k, min(len(fit), recipe.evaluate.null_rows)), seed, number),
-        )[0]
-        for number in range(recipe.evaluate.null_draws)
-    ]  # fmt: skip
-    spreads = engine.map(
+    scored = _start_folds(context, selection, features, reduced)
+    pieces, pieces_labels = cut(fit, recipe.block_rows), cut(labels, recipe.block_rows)
+    halves = internal.halves(fit, k, recipe.evaluate.stability_draws, seed)
+    compared = fit[scored_rows(len(fit), seed)]
+    agreeing = engine.map(
+        "stability",
+        internal.half_clustering,
+        halves,
+        range(len(halves)),
+        shared=(compared, points, method, seed),
+    )
+    moments = engine.total(
+        "null", internal.moments_at, groups(pieces), combine=merge_moments, shared=(points,)
+    )
+    covariance = engine.map("null", internal.covariance, [moments])
+    nulls = engine.map(
+        "null",
+        internal.null_silhouette,
+        covariance * recipe.evaluate.null_draws,
+        range(recipe.evaluate.null_draws),
+        shared=(method, max(k, min(len(fit), recipe.evaluate.null_rows)), seed),
+    )
+    centers = clusters.centers
+    if isinstance(clusters.model, Mixture):
+        # Means of whole faces: a component's own mean has parts of those of other clusters.
+        sums = engine.total(
+            "evaluate",
+            internal.member_sums,
+            pieces,
+            pieces_labels,
+            combine=operator.add,
+            shared=(points, k),
+        )
+        centers = internal.member_means(engine.gather([sums])[0], centers)
+    spreads = engine.total(
         "evaluate",
         internal.spread_of,
-        cut(fit, recipe.block_rows),
-        shared=(points, clusters.centers),
+        pieces,
+        pieces_labels,
+        combine=internal.merge_spread,
+        shared=(points, centers),
     )
-    silhouette, scored_rows = internal.silhouette_on(
-        engine, points, fit, labels, k, recipe.block_rows, seed
-    )
-    spread = engine.gather([engine.fold("evaluate", internal.merge_spread, spreads)])[0]
+    found = silhouette_on(engine, points, fit, labels, k, seed)
+    spread = engine.gather([spreads])[0]
     return {
         "k": k,
-        "silhouette": _finite(silhouette),
-        "silhouette_rows": scored_rows,
-        "silhouette_null": _finite(float(np.mean(engine.gather(nulls)))),
-        "davies_bouldin": _finite(internal.davies_bouldin(spread, clusters.centers)),
+        "silhouette": _finite(found.mean),
+        "silhouette_rows": found.rows,
+        "silhouette_error": _finite(found.standard_error),
+        "silhouette_null": _mean(engine.gather(nulls)),
+        "davies_bouldin": _finite(internal.davies_bouldin(spread, centers)),
         "calinski_harabasz": _finite(internal.calinski_harabasz(spread)),
         "inertia": spread.inertia,
-        "iterations": clusters.iterations,
-        "stability_ari": _finite(internal.mean_pairwise_ari(engine.gather(halves))),
+        "iterations": clusters.model.iterations,
+        **_likelihood(clusters, len(fit)),
+        "stability_ari": _finite(internal.mean_pairwise_ari(engine.gather(agreeing))),
         "silhouette_cv": _fold_figures(engine.gather(scored)),
     }
 
 
-def _start_folds(context: Context, selection: Selection, features: Features) -> list[Any]:
+def _likelihood(clusters: Clusters, rows: int) -> dict[str, float | None]:
+    """Mean log-likelihood of the fitted rows and BIC; None where the clusters have no density."""
+    if not isinstance(clusters.model, Mixture):
+        return {"log_likelihood": None, "bic": None}
+    return {
+        "log_likelihood": _finite(clusters.model.log_likelihood),
+        "bic": _finite(clusters.model.bic(rows)),
+    }
+
+
+def _start_folds(
+    context: Context, selection: Selection, features: Features, reduced: Reduced
+) -> list[Any]:
     recipe = context.recipe
     count = recipe.evaluate.folds
     if count == 0:
         return []
-    least = recipe.cluster.clusters * 2
-    if len(selection.fit) // count < least:
-        raise RecipeError(
-            f"evaluate.folds={count}: {len(selection.fit):,} fitted rows make folds of fewer than "
-            f"{least} rows; expected at most {max(len(selection.fit) // least, 0)} folds"
-        )
+    most = folds.fewest_fitted(len(selection.fit), count) - 1
     held_out = folds.fold_rows(len(selection.fit), count, recipe.seed)
     return context.engine.map(
         "folds",
@@ -133,12 +160,18 @@ def _start_folds(context: Context, selection: Selection, features: Features) -> 
         shared=(
             features,
             selection.fit,
-            recipe.reduce,
-            recipe.cluster.clusters,
-            recipe.cluster.restarts,
+            _as_fitted(recipe.reduce, min(len(reduced.reducer.axes), most)),
+            recipe.cluster,
             recipe.seed,
         ),
     )
+
+
+def _as_fitted(method: Reduce, components: int) -> Reduce:
+    """The recipe's reduction with the number of components that the run chose."""
+    if isinstance(method, Pca) and method.components == "auto":
+        return replace(method, components=components)
+    return method
 
 
 def _fold_figures(scores: list[folds.FoldScore]) -> dict[str, Any] | None:
@@ -154,6 +187,10 @@ def _fold_figures(scores: list[folds.FoldScore]) -> dict[str, Any] | None:
         "held_out_mean": _finite(float(held_out.mean())),
         "held_out_std": _finite(float(held_out.std())),
     }
+
+
+def _mean(values: list[float]) -> float | None:
+    return _finite(float(np.mean(values))) if values else None
 
 
 def _finite(value: float) -> float | None:
@@ -192,7 +229,11 @@ def figures(
             "validation": len(selection.validation),
             "test": len(selection.test),
         },
-        "reduce": {"components": len(reducer.axes), "explained_variance": explained},
+        "reduce": {
+            "components": len(reducer.axes),
+            "rule": _rule(context.recipe.reduce),
+            "explained_variance": explained,
+        },
         "cluster": {**found.internal, **external.as_metrics(found.agreement)},
         "classifier": _classifier_figures(trained, tested),
         "naming": {"how": names.how, "looks": names.looks},
@@ -215,11 +256,17 @@ def _notes(
     known = tested[tested != UNKNOWN]
     if len(known) and (known == known[0]).all():
         notes.append("all labels of the test are the same: the scores beside them say nothing")
+    notes += trained.notes if trained is not None else ()
     if trained is not None and len(selection.test) == 0:
         notes.append("no rows are held out, so the second model could not be tested")
     elif trained is not None and not (tested != UNKNOWN).any():
         notes.append("the held-out rows have no labels, so the second model could not be tested")
     return notes
+
+
+def _rule(method: Reduce) -> str | None:
+    """The rule that chose the number of components; None where the recipe states it."""
+    return method.rule if isinstance(method, Pca) and method.components == "auto" else None
 
 
 def _classifier_figures(trained: Trained | None, tested: np.ndarray) -> dict[str, Any] | None:
@@ -228,6 +275,7 @@ def _classifier_figures(trained: Trained | None, tested: np.ndarray) -> dict[str
     agreement = trained.classifier.pseudo_label_accuracy
     return {
         "model": trained.classifier.description,
+        "rows": trained.rows,
         "pseudo_label_accuracy": _finite(agreement),
         "train_accuracy": trained.train.accuracy,
         "validation_accuracy": trained.validation.accuracy,

@@ -75,8 +75,9 @@ def test_everything_as_json(damaged, clean_environment, tmp_path):
 def test_tables_for_a_person_and_what_a_run_would_do(damaged, clean_environment, tmp_path):
     sheets = tmp_path / "sheets"
     done = daskfer(
-        "inspect", damaged, "--max-bad", "0.1", "--sheets", sheets, environment=clean_environment
-    )
+        "inspect", damaged, "--max-bad", "0.1", "--sheets", sheets,
+        "--set", "represent.method=pixels", environment=clean_environment,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     text = done.stdout
     assert "32 rows, 30 of them faces of 12×12" in text
@@ -110,15 +111,25 @@ def test_what_was_read_serves_the_run(damaged, clean_environment, tmp_path):
 def test_inspect_foresees_what_run_would_refuse(clean_environment, tmp_path):
     path = tmp_path / "unlabelled.csv"
     path.write_text("pixels\n" + "".join(f"{row} 2 3 4\n" for row in range(40)))
-    shown = daskfer("inspect", path, "--json", environment=clean_environment, cwd=tmp_path)
-    refused = json.loads(shown.stdout)["run"]["refused"]
-    assert "name.how=dominant needs emotion labels" in refused
-    done = daskfer("run", path, "--out", tmp_path / "run", environment=clean_environment)
-    assert done.returncode == 1
-    assert done.stderr == f"error: {refused}\n"
+    pixels = ["--set", "represent.method=pixels", "--set", "reduce.components=2"]
+    for changes, reason in [
+        ([], "represent: faces of 2×2 pixels"),
+        (pixels[:2], "reduce.components=20: "),
+        (pixels, "name.how=dominant needs emotion labels"),
+    ]:
+        shown = daskfer(
+            "inspect", path, "--json", *changes, environment=clean_environment, cwd=tmp_path
+        )
+        refused = json.loads(shown.stdout)["run"]["refused"]
+        assert reason in refused
+        done = daskfer(
+            "run", path, "--out", tmp_path / "run", *changes, environment=clean_environment
+        )
+        assert done.returncode == 1
+        assert done.stderr == f"error: {refused}\n"
     # A run that left nothing does not keep its folder from another recipe.
     again = daskfer(
-        "run", path, "--out", tmp_path / "run", "--set", "name.how=none",
+        "run", path, "--out", tmp_path / "run", *pixels, "--set", "name.how=none",
         "--set", "cluster.clusters=50", environment=clean_environment,
     )  # fmt: skip
     assert "cluster.clusters=50: only" in again.stderr

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from distributed.system import MEMORY_LIMIT
 
-from daskfer.dask.connect import Where, connected, dashboard_link, peak_memory
+from daskfer.dask.connect import Where, connected, peak_memory
 from daskfer.dask.engine import DaskEngine
 from daskfer.engine import InProcess
 from daskfer.errors import InputError
@@ -22,6 +26,10 @@ def letter(number: int, shift: int) -> str:
     return chr(ord("a") + number + shift)
 
 
+def at(number: int, shared: np.ndarray) -> int:
+    return int(shared[number])
+
+
 def refuse(number: int) -> int:
     if number == 2:
         raise InputError("number 2: expected any other")
@@ -34,14 +42,56 @@ def client():
         yield client
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 37])
 def test_same_order_and_same_tree_as_in_process(client, count):
     results = []
     for engine in (DaskEngine(client), InProcess()):
         handles = engine.map("test", letter, range(count), shared=(1,))
         values = engine.gather(handles)
-        results.append((values, engine.gather([engine.fold("test", join, handles)])))
+        folded = engine.fold("test", join, handles)
+        totals = [
+            engine.total("test", letter, range(count), combine=join, shared=(1,), at_once=some)
+            for some in (2, 4, 32)
+        ]
+        results.append((values, engine.gather([folded, *totals])))
     assert results[0] == results[1]
+    assert len(set(results[0][1])) == 1
+
+
+def test_tasks_are_counted_by_stage(client):
+    engine = DaskEngine(client)
+    engine.map("a", letter, range(3), shared=(0,))
+    engine.total("b", letter, range(70), combine=join, shared=(0,))
+    engine.total("c", letter, range(5), combine=join, shared=(0,), at_once=2)
+    assert dict(engine.tasks) == {"a": 3, "b": 70 + 3 + 1, "c": 5 + 3 + 2 + 1}
+
+
+def test_handles_are_items_of_further_work(client):
+    engine = DaskEngine(client)
+    letters = engine.map("test", letter, range(3), shared=(0,))
+    assert engine.gather(engine.map("test", join, letters, "xyz")) == ["(ax)", "(by)", "(cz)"]
+    (found,) = engine.gather([engine.total("test", join, letters, combine=join, shared=("-",))])
+    assert found == "(((a-)(b-))(c-))"
+
+
+def test_what_all_tasks_share_may_be_large(client):
+    shared = np.arange(50_000)
+    engine = DaskEngine(client)
+    assert engine.gather(engine.map("test", at, [3, 5], shared=(shared,))) == [3, 5]
+    (found,) = engine.gather(
+        [engine.total("test", at, [3, 5, 7], combine=operator.add, shared=(shared,))]
+    )
+    assert found == 15
+
+
+def test_errors_in_a_total_reach_the_caller(client):
+    engine = DaskEngine(client)
+    with pytest.raises(InputError, match="number 2"):
+        engine.gather([engine.total("test", refuse, range(5), combine=operator.add)])
+
+
+def test_nothing_to_do_is_nothing_done(client):
+    assert DaskEngine(client).map("test", letter, [], shared=(0,)) == []
 
 
 def test_rows_are_counted(client):
@@ -63,6 +113,28 @@ def test_tasks_carry_the_stages_name(client):
     assert future.key[0].startswith("represent-")
 
 
-def test_dashboard_and_memory(client):
-    assert dashboard_link(client).startswith("http://127.0.0.1:")
+def told(workers):
+    """An engine whose scheduler tells of these workers."""
+    return DaskEngine(SimpleNamespace(scheduler_info=lambda n_workers: {"workers": workers}))
+
+
+def test_the_smallest_worker_sets_the_limit_of_memory():
+    limits = {"tcp://a": 8 * 2**30, "tcp://b": 2**30, "tcp://c": 0, "tcp://d": None}
+    workers = {address: {"memory_limit": limit} for address, limit in limits.items()}
+    assert told(workers).memory() == 2**30
+    assert told({"tcp://c": workers["tcp://c"]}).memory() is None
+    assert told({}).memory() is None
+
+
+def test_worker_threads_share_this_machines_memory(client):
+    assert DaskEngine(client).memory() == MEMORY_LIMIT
+
+
+@pytest.mark.slow
+def test_worker_processes_have_a_limit_each():
+    with connected(Where(workers=2, processes=True)) as client:
+        assert 0 < DaskEngine(client).memory() <= MEMORY_LIMIT / 2 + 1
+
+
+def test_peak_memory(client):
     assert peak_memory(client) > 10 * 2**20

@@ -28,6 +28,16 @@ RECIPES = {
         "classify.model=none",
     ],
     "hog": ["block_rows=256"],
+    "gmm": [
+        "block_rows=256",
+        "cluster.method=gmm",
+        "cluster.restarts=3",
+        "cluster.sample_rows=500",
+        "reduce.components=6",
+        "evaluate.stability_draws=2",
+        "evaluate.null_draws=1",
+        "classify.model=none",
+    ],
 }
 
 PLACES = {
@@ -65,7 +75,7 @@ def client_at(place, folder):
 
 def compute(csv, recipe, client, store, megabytes):
     result = run(
-        load_recipe("hog" if recipe == "hog" else "seed", RECIPES[recipe]),
+        load_recipe("seed" if recipe in ("seed", "svd") else "hog", RECIPES[recipe]),
         find_sources([str(csv)]),
         Store(str(store)),
         DaskEngine(client),

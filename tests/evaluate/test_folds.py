@@ -14,8 +14,9 @@ from sklearn.metrics import silhouette_score
 
 from daskfer import storage
 from daskfer.blocks import BlockFiles, starts_of
-from daskfer.evaluate.folds import fold_rows, score_fold
-from daskfer.recipe import IncrementalPca, NoReduction, Pca, Pixels, Reduce, Svd
+from daskfer.errors import RecipeError
+from daskfer.evaluate.folds import check_folds, fewest_fitted, fold_rows, score_fold
+from daskfer.recipe import IncrementalPca, KMeansClusters, NoReduction, Pca, Pixels, Reduce, Svd
 from daskfer.represent import Features
 from daskfer.store import StageFolder
 
@@ -60,18 +61,20 @@ def features(tmp_path: Path) -> Features:
     ],
 )
 def test_a_fold_scores_both_parts(features: Features, reduce: Reduce) -> None:
-    positions = np.arange(0, 120)
-    score = score_fold(np.arange(0, 120, 5), 0, features, positions, reduce, 3, 4, 42)
+    positions, method = np.arange(0, 120), KMeansClusters(clusters=3, restarts=4)
+    score = score_fold(np.arange(0, 120, 5), 0, features, positions, reduce, method, 42)
     assert 0.5 < score.fitted < 1
     assert 0.5 < score.held_out < 1
-    assert score_fold(np.arange(0, 120, 5), 0, features, positions, reduce, 3, 4, 42) == score
+    again = score_fold(np.arange(0, 120, 5), 0, features, positions, reduce, method, 42)
+    assert again == score
 
 
 def test_a_fold_is_what_scikit_learn_makes_of_its_rows(features: Features) -> None:
     held_out = np.arange(3, 100, 4)
     positions = np.arange(10, 110)
     reduce = Pca(components=2, whiten=False)
-    score = score_fold(held_out, 1, features, positions, reduce, 3, 5, 42)
+    method = KMeansClusters(clusters=3, restarts=5)
+    score = score_fold(held_out, 1, features, positions, reduce, method, 42)
     values = features.rows(positions)
     fitted = np.delete(values, held_out, axis=0)
     pca = PCA(2, svd_solver="full").fit(fitted)
@@ -83,11 +86,31 @@ def test_a_fold_is_what_scikit_learn_makes_of_its_rows(features: Features) -> No
     assert score.held_out == pytest.approx(silhouette_score(other, model.predict(other)), abs=1e-4)
 
 
+def test_folds_that_are_too_small_are_refused() -> None:
+    check_folds(20, 0, 7, 19)
+    check_folds(21, 3, 3, 13)
+    assert fewest_fitted(21, 3) == 14
+    assert fewest_fitted(20, 3) == 13
+    with pytest.raises(RecipeError, match=r"folds=3: 20 .* fewer than 14 rows; expected at most 1"):
+        check_folds(20, 3, 7, 2)
+    with pytest.raises(RecipeError, match=r"14 rows are fitted, too few for reduce\.components=14"):
+        check_folds(21, 3, 3, 14)
+
+
+def test_a_fold_chooses_no_number_of_components(features: Features) -> None:
+    reduce = Pca(components="auto")
+    with pytest.raises(ValueError, match="expected the number that the run chose"):
+        score_fold(
+            np.arange(5), 0, features, np.arange(120), reduce, KMeansClusters(clusters=3), 42
+        )
+
+
 def test_the_held_out_rows_are_not_fitted(features: Features) -> None:
     # All rows of one kind are held out: two clusters of the rest split no kind, and the third is
     # given to one of them.
     held_out = np.arange(0, 120, 3)
     reduce = Pca(components=2, whiten=False)
-    score = score_fold(held_out, 0, features, np.arange(120), reduce, 2, 3, 42)
+    method = KMeansClusters(clusters=2, restarts=3)
+    score = score_fold(held_out, 0, features, np.arange(120), reduce, method, 42)
     assert score.fitted > 0.8
     assert np.isnan(score.held_out)

@@ -12,14 +12,16 @@ from sklearn.metrics import (
     adjusted_rand_score,
     calinski_harabasz_score,
     davies_bouldin_score,
-    silhouette_samples,
 )
 
 from daskfer import storage
 from daskfer.blocks import BlockFiles, starts_of
 from daskfer.cluster import assign, kmeans_on_sample
-from daskfer.engine import InProcess, fold_pairs
+from daskfer.engine import fold_pairs
 from daskfer.evaluate import internal
+from daskfer.evaluate.silhouette import silhouette
+from daskfer.mixture import best_mixture
+from daskfer.recipe import Gmm, KMeansClusters
 from daskfer.store import StageFolder
 
 
@@ -34,69 +36,6 @@ def in_files(folder: Path, values: np.ndarray, sizes: list[int]) -> BlockFiles:
         a, b = files.starts[number : number + 2]
         storage.write_array(files.path(number), values[a:b])
     return files
-
-
-def test_silhouette_by_hand() -> None:
-    points = np.array([[0.0], [1], [5], [6], [9]])
-    labels = np.array([0, 0, 1, 1, 2])
-    found = internal.silhouette_values(points, labels, points, labels, 3)
-    # The first: 1 within, 5.5 to the next cluster; the third is nearer to the one at 9. That one
-    # is alone.
-    assert found == pytest.approx([4.5 / 5.5, 3.5 / 4.5, 3 / 4, 2 / 3, 0], abs=1e-7)
-    assert internal.silhouette(points, labels, 3) == pytest.approx(found.mean())
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**6), st.integers(20, 120), st.integers(2, 6))
-def test_silhouette_equals_scikit_learns(seed: int, rows: int, k: int) -> None:
-    points, labels = points_and_labels(seed, rows, k)
-    labels[labels == k - 1] = 0
-    labels[0], labels[1] = k, k + 2  # two alone in their clusters, and two clusters empty
-    found = internal.silhouette_values(points, labels, points, labels, k + 3)
-    assert found[0] == found[1] == 0
-    # A face's distance to itself is nought only to about 1e-8, which a small cluster shows.
-    assert np.abs(found - silhouette_samples(points, labels)).max() < 1e-7
-
-
-def test_silhouette_of_large_clusters_equals_scikit_learns_to_ten_digits() -> None:
-    points, labels = points_and_labels(0, 2000, 4)
-    found = internal.silhouette_values(points, labels, points, labels, 4)
-    assert np.abs(found - silhouette_samples(points, labels)).max() < 1e-10
-
-
-def test_silhouette_of_some_points_and_in_slices() -> None:
-    points, labels = points_and_labels(1, 3000, 5)
-    whole = internal.silhouette_values(points, labels, points, labels, 5)
-    some = np.array([5, 2999, 17])
-    found = internal.silhouette_values(points[some], labels[some], points, labels, 5)
-    assert found == pytest.approx(whole[some], abs=1e-9)
-
-
-def test_silhouette_of_one_cluster_is_nan() -> None:
-    assert np.isnan(internal.silhouette(np.eye(3), np.array([2, 2, 2]), 4))
-
-
-def test_silhouette_of_identical_points_is_nought() -> None:
-    points, labels = np.ones((6, 2)), np.array([0, 0, 0, 1, 1, 1])
-    assert internal.silhouette(points, labels, 2) == 0
-
-
-def test_silhouette_over_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    points, labels = points_and_labels(2, 500, 3)
-    files = in_files(tmp_path, points, [200, 300])
-    fit = np.arange(0, 500, 2)
-    found, rows = internal.silhouette_on(InProcess(), files, fit, labels[fit], 3, 64, 0)
-    assert rows == 250
-    assert found == pytest.approx(silhouette_samples(points[fit], labels[fit]).mean(), abs=1e-9)
-    assert np.isnan(
-        internal.silhouette_on(InProcess(), files, fit, np.zeros(250, int), 3, 64, 0)[0]
-    )
-    monkeypatch.setattr(internal, "EXACT_ROWS", 100)
-    sampled, rows = internal.silhouette_on(InProcess(), files, fit, labels[fit], 3, 64, 0)
-    again, _ = internal.silhouette_on(InProcess(), files, fit, labels[fit], 3, 32, 0)
-    assert rows == 100
-    assert sampled != found
-    assert sampled == pytest.approx(again, abs=1e-12)
 
 
 @settings(deadline=None, max_examples=25)
@@ -132,6 +71,33 @@ def test_davies_bouldin_and_calinski_harabasz_equal_scikit_learns(
     )
 
 
+def test_given_clusters_are_scored_about_their_own_means(tmp_path: Path) -> None:
+    # As of a mixture, whose clusters are not those of the nearest centres.
+    points, labels = points_and_labels(2, 150, 4)
+    files = in_files(tmp_path, points, [100, 50])
+    pieces = [np.arange(60), np.arange(60, 150)]
+    sums = [internal.member_sums(piece, labels[piece], files, 5) for piece in pieces]
+    centers = internal.member_means(fold_pairs(sums, np.add), np.full((5, 4), 7.0))
+    assert centers[4].tolist() == [7.0] * 4
+    spreads = [internal.spread_of(piece, labels[piece], files, centers) for piece in pieces]
+    of = fold_pairs(spreads, internal.merge_spread)
+    found = internal.davies_bouldin(of, centers), internal.calinski_harabasz(of)
+    assert found[0] == pytest.approx(davies_bouldin_score(points, labels), rel=1e-9)
+    assert found[1] == pytest.approx(calinski_harabasz_score(points, labels), rel=1e-9)
+
+
+def test_noise_and_halves_are_clustered_as_the_recipe_says(tmp_path: Path) -> None:
+    covariance, method = np.diag([25.0, 1.0]), Gmm(clusters=3, restarts=2)
+    found = internal.null_silhouette(covariance, 0, method, 500, 42)
+    assert found != internal.null_silhouette(covariance, 0, KMeansClusters(clusters=3), 500, 42)
+    points, _ = points_and_labels(3, 400, 3)
+    files, rows = in_files(tmp_path, points, [400]), np.arange(400)
+    (half,) = internal.halves(rows, 3, 1, 42)
+    mixture = best_mixture(points[half], method, 42, "stability-0")
+    labels = internal.half_clustering(half, 0, rows, files, method, 42)
+    assert (labels == mixture.assign(points).cluster).all()
+
+
 def test_one_filled_cluster_has_no_separation() -> None:
     of = internal.spread(np.eye(3), np.array([[0.0, 0, 0], [99, 99, 99]]))
     assert np.isnan(internal.davies_bouldin(of, np.array([[0.0, 0, 0], [99, 99, 99]])))
@@ -141,44 +107,61 @@ def test_one_filled_cluster_has_no_separation() -> None:
 @pytest.mark.parametrize(("dimensions", "expected"), [(1, 0.52), (2, 0.32), (3, 0.22), (10, 0.06)])
 def test_silhouette_of_structureless_data(dimensions: int, expected: float) -> None:
     # Measured on Gaussian noise for k = 7; the original project's 0.336 lies in two dimensions.
+    method = KMeansClusters(clusters=7, restarts=10)
     draws = [
-        internal.null_silhouette(np.eye(dimensions), 7, 10, 2048, 42, number) for number in range(3)
+        internal.null_silhouette(np.eye(dimensions), number, method, 2048, 42)
+        for number in range(3)
     ]
     assert np.mean(draws) == pytest.approx(expected, abs=0.03)
     assert len(set(draws)) == 3
-    assert internal.null_silhouette(np.eye(dimensions), 7, 10, 2048, 42, 0) == draws[0]
+    assert internal.null_silhouette(np.eye(dimensions), 0, method, 2048, 42) == draws[0]
 
 
 def test_structure_scores_above_its_null(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     points = random.normal(size=(700, 2)) + 12 * random.integers(0, 3, (700, 2))
     files = in_files(tmp_path, points, [700])
-    covariance = internal.covariance(np.arange(700), files)
+    covariance = internal.covariance(internal.moments_at(np.arange(700), files))
     assert covariance == pytest.approx(np.cov(points.T))
     _, centers = kmeans_on_sample(points, 9, 0)
-    found = internal.silhouette(points, assign(points, centers).cluster, 9)
-    assert found > internal.null_silhouette(covariance, 9, 3, 700, 0, 0) + 0.2
+    found = silhouette(points, assign(points, centers).cluster, 9)
+    method = KMeansClusters(clusters=9, restarts=3)
+    assert found > internal.null_silhouette(covariance, 0, method, 700, 0) + 0.2
 
 
 def test_covariance_of_one_component_is_a_matrix(tmp_path: Path) -> None:
     files = in_files(tmp_path, np.array([[1.0], [3.0]]), [2])
-    assert internal.covariance(np.array([0, 1]), files).tolist() == [[2.0]]
+    assert internal.covariance(internal.moments_at(np.array([0, 1]), files)).tolist() == [[2.0]]
 
 
 def test_stability_of_blobs_is_one_and_of_noise_is_not(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     noise = random.normal(size=(300, 5))
+    method = KMeansClusters(clusters=3, restarts=2)
     blobs = noise + 50 * np.eye(5)[np.arange(300) % 3]
     found = []
     for name, points in (("blobs", blobs), ("noise", noise)):
         files = in_files(tmp_path / name, points, [100, 200])
+        rows = np.arange(300)
         labelings = [
-            internal.half_clustering(np.arange(300), files, 3, 2, 42, number) for number in range(4)
+            internal.half_clustering(half, number, rows, files, method, 42)
+            for number, half in enumerate(internal.halves(rows, 3, 4, 42))
         ]
         assert all(labels.shape == (300,) for labels in labelings)
         found.append(internal.mean_pairwise_ari(labelings))
     assert found[0] == pytest.approx(1)
     assert found[1] < 0.9
+
+
+def test_halves_are_different_rows_drawn_by_seed() -> None:
+    fit = np.arange(100, 400)
+    found = internal.halves(fit, 3, 4, 42)
+    assert [len(half) for half in found] == [150] * 4
+    assert all((np.diff(half) > 0).all() and np.isin(half, fit).all() for half in found)
+    assert len({tuple(half) for half in found}) == 4
+    assert (internal.halves(fit, 3, 4, 42)[3] == found[3]).all()
+    assert len(internal.halves(np.arange(100_000), 3, 1, 42)[0]) == internal.HALF_ROWS
+    assert len(internal.halves(np.arange(10), 7, 1, 42)[0]) == 7
 
 
 def test_mean_pairwise_ari_by_hand() -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 from daskfer import storage
 from daskfer.balance import Selection
 from daskfer.blocks import BlockFiles, starts_of
+from daskfer.cluster import Centers
 from daskfer.evaluate.external import contingency
 from daskfer.faces import EMOTIONS, UNKNOWN, FaceTable
 from daskfer.ingest.quarantine import BadRow
@@ -69,11 +70,10 @@ def make_result(
     fit = np.arange(FITTED)
     cluster = (np.arange(ROWS) % k).astype(np.int32)
     clusters = Clusters(
-        np.zeros((k, 2)),
+        Centers(np.zeros((k, 2)), 3),
         cluster,
         random.random(ROWS).astype(np.float32),
         random.permutation(ROWS).astype(np.float64),
-        3,
         "",
     )
     counts = contingency(cluster[fit], emotion[fit], k)
@@ -192,6 +192,16 @@ def test_rows_that_serve_for_nothing_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("recipe", "said"), [("hog", "nor are faces"), ("seed", "may have been")])
 def test_copies_of_held_out_faces_are_told(tmp_path: Path, recipe: str, said: str) -> None:
     result = make_result(tmp_path, recipe=load_recipe(recipe))
+    assert said in read(tmp_path, result, make_metrics())[0].text
+
+
+@pytest.mark.parametrize(
+    ("method", "said"), [("kmeans", "than to the next"), ("gmm", "Confidence is the probability")]
+)
+def test_what_confidence_is_depends_on_the_clusterer(
+    tmp_path: Path, method: str, said: str
+) -> None:
+    result = make_result(tmp_path, recipe=load_recipe("hog", [f"cluster.method={method}"]))
     assert said in read(tmp_path, result, make_metrics())[0].text
 
 
