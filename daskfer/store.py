@@ -24,7 +24,7 @@ FORMAT = 1
 
 ENVIRONMENT_VARIABLE = "DASKFER_STORE"
 
-STAGES = ("ingest", "represent", "reduce", "cluster", "classify", "evaluate")
+STAGES = ("ingest", "represent", "reduce", "cluster", "classify", "evaluate", "sweep")
 """The stages that keep results here, in data order; no other folder of a store is cleared."""
 
 USE_SECONDS = 3600

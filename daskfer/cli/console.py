@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+UNITS = {"name": "clusters", "sweep": "scores", "folds": "scores"}
+"""What stages count that do not count rows."""
+
 
 class Progress:
     """Times stages, and shows them on a terminal.
@@ -79,7 +82,7 @@ class Progress:
         total = self._rows if self._rows is not None else self._done
         running = not end and self._rows is not None and 0 < self._done < self._rows
         rows = f"{self._done:,}/{total:,}" if running else f"{total:,}"
-        unit = "clusters" if self._name == "name" else "rows"
+        unit = UNITS.get(self._name, "rows")
         line = f"{self._name:<10} {rows:>15} {unit:<8} {seconds:6.1f} s"
         if self._name in self.taken_over:
             line += "  (from the store)"

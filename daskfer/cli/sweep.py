@@ -1,0 +1,144 @@
+"""``daskfer sweep``: which number of components and clusters the evidence supports, if any."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Annotated
+
+import typer
+
+from daskfer.cli import options
+from daskfer.cli.session import place_of, prepare_process, session
+
+DEFAULT_ROWS = 4_096
+
+LATER = ("sklearn.model_selection", "sklearn.decomposition", "daskfer.sweep.kernel")
+"""Modules that are imported while workers start and read, which leaves the interpreter free."""
+
+
+def sweep(
+    inputs: options.Inputs,
+    components: Annotated[
+        str,
+        typer.Option(metavar="RANGE", help="Numbers of components: a:b, a:b:step, or 2,3,5."),
+    ] = "2:5",
+    clusters: Annotated[
+        str, typer.Option(metavar="RANGE", help="Numbers of clusters, written likewise.")
+    ] = "5:15",
+    represent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Representations, such as pixels,hog; by default the recipe's."
+        ),
+    ] = None,
+    recipe: options.RecipeName = options.DEFAULT_RECIPE,
+    changes: options.Changes = None,
+    max_bad: options.MaxBad = None,
+    folds: Annotated[
+        int, typer.Option(help="Folds of the silhouette's cross-validation; 0 leaves it out.")
+    ] = 10,
+    best_only: Annotated[
+        bool,
+        typer.Option(
+            "--cv-best/--cv-all",
+            help="Cross-validate the highest silhouette only, as the original did, or all.",
+        ),
+    ] = False,
+    noise: Annotated[
+        bool,
+        typer.Option(
+            "--noise/--no-noise",
+            help="Score structureless noise and stability too; without, nothing is supported.",
+        ),
+    ] = True,
+    rows: Annotated[
+        int,
+        typer.Option(
+            min=8, help="Most fitted rows to score, drawn by seed; time grows with their square."
+        ),
+    ] = DEFAULT_ROWS,
+    out: Annotated[
+        str | None, typer.Option(help="Folder of the results; by default one under runs/.")
+    ] = None,
+    scheduler: options.Scheduler = None,
+    cluster: options.ClusterFile = None,
+    workers: options.Workers = None,
+    processes: options.Processes = False,
+    store: options.StoreFolder = None,
+    csv_block: options.CsvBlock = options.DEFAULT_RANGE_MB,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print sweep.json instead of a table.")
+    ] = False,
+) -> None:
+    """Score every choice of components and clusters, and say which one the evidence supports.
+
+    Each silhouette stands beside that of structureless noise, its stability and its
+    cross-validation. No label is read for any of it. What was scored stays in the store: a sweep
+    that was killed goes on, and one over other ranges takes over what both share.
+    """
+    from daskfer.errors import RecipeError
+    from daskfer.recipe import load_recipe
+    from daskfer.sweep.choices import names, whole_numbers
+
+    prepare_process()
+    place = place_of(scheduler, cluster, workers, processes)
+    resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
+    if folds < 0 or folds == 1:
+        raise RecipeError(f"--folds {folds}: expected 0 (none) or 2 and more")
+    chosen = (
+        () if represent is None else names("--represent", represent),
+        whole_numbers("--components", components, 1),
+        whole_numbers("--clusters", clusters, 2),
+    )
+    from daskfer.cli.console import Progress
+    from daskfer.ingest.finding import find_sources
+    from daskfer.ingest.sources import notes_of
+    from daskfer.report import sweep_folder
+
+    sources = find_sources(inputs)
+    path = out or sweep_folder.default_folder(recipe, resolved, sources)
+    sweep_folder.check_folder(path, resolved, sources)
+    progress = Progress()
+    for note in notes_of(sources):
+        progress.say(note)
+    with _imported_ahead(), session(place, store, progress, whole_job=False) as here:
+        from daskfer.report.sweep import as_dict, table
+        from daskfer.stages.sweep import Plan, sweep_sources
+        from daskfer.versions import versions
+
+        plan = Plan(*chosen, folds=folds, noise=noise, rows=rows, best_only=best_only)
+        found = sweep_sources(
+            resolved, sources, here.store, here.engine, progress, plan, csv_block << 20
+        )
+        with progress.stage("report", len(found.judged)):
+            more = {
+                "seconds": {name: round(value, 3) for name, value in progress.seconds.items()},
+                "reused": progress.taken_over,
+                "versions": versions(),
+            }
+            content = as_dict(found, plan, resolved, sweep_folder.inputs_of(sources), more)
+            sweep_folder.write(path, found, resolved, content)
+    typer.echo(json.dumps(content, indent=2) if as_json else table(found, path))
+
+
+@contextmanager
+def _imported_ahead() -> Iterator[None]:
+    """Import what is needed later, in the background."""
+
+    def later() -> None:
+        # What cannot be imported is said by the stage that needs it.
+        with suppress(ImportError):
+            for module in LATER:
+                importlib.import_module(module)
+
+    thread = threading.Thread(target=later, name="import-ahead", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        # An interpreter must not end while a library is being imported.
+        thread.join()
