@@ -10,14 +10,16 @@ import numba
 import numpy as np
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
-def add_distances(products, left, right, left_bounds, right_bounds, rows, columns, row):  # type: ignore[no-untyped-def]
-    """Add the distances of a tile to the sums of its rows, and of its columns if there are any.
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+def add_distances(products, low, left, right, left_bounds, right_bounds, rows, columns, row):  # type: ignore[no-untyped-def]
+    """Add the distances of some rows of a tile to the sums of its rows, and of its columns.
 
     Parameters
     ----------
-    products : float array (m, n)
-        Twice the products of the rows on the left and on the right; distances afterwards.
+    products : float array (some, n)
+        Twice the products of rows on the left and all on the right; distances afterwards.
+    low : int
+        The place of the first of these rows on the left.
     left, right : float arrays (m,) and (n,)
         Their squares.
     left_bounds, right_bounds : int64 arrays
@@ -30,18 +32,25 @@ def add_distances(products, left, right, left_bounds, right_bounds, rows, column
         Room for the distances that are added up for the columns.
     """
     both = columns.shape[0] > 0
-    zero = left[0] - left[0]
+    zero = np.float32(0)
     for p in range(left_bounds.shape[0] - 1):
-        row[:] = zero
-        for i in range(left_bounds[p], left_bounds[p + 1]):
-            square, line = left[i], products[i]
-            # Loops of their own, which the compiler can spread over the processor's lanes.
+        first = max(left_bounds[p], low)
+        last = min(left_bounds[p + 1], low + products.shape[0])
+        if first >= last:
+            continue
+        row[:] = 0
+        for i in range(first, last):
+            square, line = left[i], products[i - low]
+            # Loops of their own, and comparisons rather than max(), so that the compiler spreads
+            # each over the processor's lanes.
             for j in range(line.shape[0]):
-                line[j] = np.sqrt(max(square + right[j] - line[j], zero))
+                distance = square + right[j] - line[j]
+                line[j] = np.sqrt(distance if distance > zero else zero)
             for q in range(right_bounds.shape[0] - 1):
+                part = line[right_bounds[q] : right_bounds[q + 1]]
                 total = zero
-                for distance in line[right_bounds[q] : right_bounds[q + 1]]:
-                    total += distance
+                for j in range(part.shape[0]):
+                    total += part[j]
                 rows[i, q] += total
             if both:
                 for j in range(line.shape[0]):

@@ -25,8 +25,8 @@ EXACT_ROWS = 65_536
 SAMPLE_ROWS = 16_384
 """Rows of larger sets that are drawn, and scored among themselves."""
 
-TILE_ROWS = 1_024
-STRIP_ROWS = 128
+TILE_ROWS = 2_048
+STRIP_ROWS = 64
 """Rows of a tile, and of the part of it whose distances are in the processor's cache at once."""
 
 TASK_DISTANCES = 80_000_000
@@ -272,33 +272,36 @@ class Tiles:
         from daskfer.evaluate.distances import add_distances
 
         right = np.arange(start, min(start + TILE_ROWS, len(self.points)))
-        mine, theirs = self.points[left], self.points[right]
+        mine, theirs = self.points[left], self.points[right[0] : right[-1] + 1]
         # About their own mean, squares are as small as they can be, and so is their rounding.
         middle = (mine.mean(axis=0) + theirs.mean(axis=0)) / 2
         mine, theirs = (mine - middle).astype(self.kind), (theirs - middle).astype(self.kind)
-        squares, their_squares = (mine**2).sum(axis=1), (theirs**2).sum(axis=1)
+        squares, their_squares = _squares(mine), _squares(theirs)
         mine *= 2
+        left_clusters, left_bounds = segments(self.cluster[left])
         clusters, bounds = segments(self.cluster[right])
+        rows = np.zeros((len(left), len(clusters)))
+        columns = np.zeros((len(right) if both else 0, len(left_clusters)))
         scratch = np.empty(len(right), self.kind)
+        itself = np.flatnonzero((left >= start) & (left <= right[-1]))
         for low in range(0, len(left), STRIP_ROWS):
-            strip = slice(low, min(low + STRIP_ROWS, len(left)))
-            count = strip.stop - strip.start
-            products = self.room[: count * len(right)].reshape(count, len(right))
-            np.dot(mine[strip], theirs.T, out=products)
-            # No row is apart from itself, whatever rounding makes of it.
-            own = left[strip] - start
-            itself = np.flatnonzero((own >= 0) & (own < len(right)))
-            products[itself, own[itself]] = np.inf
-            strip_clusters, strip_bounds = segments(self.cluster[left[strip]])
-            rows = np.zeros((count, len(clusters)))
-            columns = np.zeros((len(right) if both else 0, len(strip_clusters)))
+            part = mine[low : low + STRIP_ROWS]
+            products = self.room[: len(part) * len(right)].reshape(len(part), len(right))
+            np.dot(part, theirs.T, out=products)
+            if len(itself):
+                # No row is apart from itself, whatever rounding makes of it.
+                here = itself[(itself >= low) & (itself < low + len(part))]
+                products[here - low, left[here] - start] = np.inf
             add_distances(
-                products, squares[strip], their_squares, strip_bounds, bounds, rows, columns,
-                scratch,
-            )  # fmt: skip
-            sums[np.ix_(places[strip], clusters)] += rows
-            if both:
-                sums[np.ix_(right, strip_clusters)] += columns
+                products, low, squares, their_squares, left_bounds, bounds, rows, columns, scratch
+            )
+        sums[np.ix_(places, clusters)] += rows
+        if both:
+            sums[np.ix_(right, left_clusters)] += columns
+
+
+def _squares(points: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", points, points)
 
 
 def segments(cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
