@@ -1,7 +1,7 @@
 """Clustering: KMeans over blocks, the same on any number of workers.
 
 Starting points come from a sample that depends on the seed alone: several restarts of
-scikit-learn's KMeans run on it side by side, and the centres of the best one start Lloyd's
+KMeans run on it side by side, and the centres of the best one start Lloyd's
 iterations over all rows (S. Lloyd, "Least squares quantization in PCM", 1982). Sums over blocks
 are taken in a fixed tree. The rows stay with the workers, in groups of blocks; an iteration sends
 them the centres and gets one sum back.
@@ -226,25 +226,39 @@ def _restart(
 
 
 def kmeans_on_sample(points: np.ndarray, clusters: int, state: int) -> tuple[float, np.ndarray]:
-    """Inertia and centres of one run of scikit-learn's KMeans from k-means++ starts.
+    """Inertia and centres of one run of KMeans from k-means++ starts."""
+    centers = _best_run(points, KMeansClusters(clusters=clusters), 1, state)
+    return float(assign(points, centers).nearest.sum()), centers
 
-    On one thread: scikit-learn sums its threads' shares in the order in which they finish.
-    """
+
+def best_of(points: np.ndarray, method: KMeansClusters, seed: int, stage: str) -> np.ndarray:
+    """Centres of the best of the method's restarts on these points, by inertia."""
+    return _best_run(points, method, method.restarts, random_state(seed, stage))
+
+
+def _best_run(points: np.ndarray, method: KMeansClusters, runs: int, state: int) -> np.ndarray:
+    """Centres of the best of several runs; compiled for few dimensions, else scikit-learn's."""
+    from daskfer import lloyd
+
+    if points.shape[1] <= lloyd.MOST_DIMENSIONS:
+        draws = lloyd.draws_needed(method.clusters)
+        uniform = np.random.default_rng(state).random((runs, draws))
+        return lloyd.kmeans(
+            points, method.clusters, uniform, method.max_iterations, method.tolerance
+        )
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 
+    # On one thread: scikit-learn sums its threads' shares in the order in which they finish.
     with threadpool_limits(1, user_api="openmp"):
-        model = KMeans(clusters, n_init=1, random_state=state).fit(points.astype(np.float64))
-    return float(model.inertia_), model.cluster_centers_
-
-
-def best_of(points: np.ndarray, clusters: int, restarts: int, seed: int, stage: str) -> np.ndarray:
-    """Centres of the best of several KMeans runs on these points, by inertia."""
-    found = [
-        kmeans_on_sample(points, clusters, random_state(seed, stage, number))
-        for number in range(restarts)
-    ]
-    return min(found, key=lambda pair: pair[0])[1]
+        model = KMeans(
+            method.clusters,
+            n_init=runs,
+            random_state=state,
+            max_iter=method.max_iterations,
+            tol=method.tolerance,
+        ).fit(points.astype(np.float64))
+    return np.asarray(model.cluster_centers_)
 
 
 def fit_kmeans(

@@ -15,11 +15,11 @@ Clusterer = Centers | Mixture
 def fit_points(points: np.ndarray, method: Cluster, seed: int, stage: str) -> Clusterer:
     """The best of the method's restarts on points that are all in memory.
 
-    KMeans is scikit-learn's, whichever method of KMeans the recipe names.
+    KMeans is daskfer's own, whichever method of KMeans the recipe names.
     """
     if isinstance(method, Gmm):
         return best_mixture(points, method, seed, stage)
-    return Centers(best_of(points, method.clusters, method.restarts, seed, stage), 0)
+    return Centers(best_of(points, method, seed, stage), 0)
 
 
 def from_arrays(arrays: dict[str, np.ndarray]) -> Clusterer:

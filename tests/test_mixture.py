@@ -7,6 +7,7 @@ for bit, whatever files the rows lie in and whoever computes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -235,7 +236,7 @@ def test_finds_long_thin_clusters_that_kmeans_cuts_across(tmp_path: Path) -> Non
     start = starting_mixture(InProcess(), files, fit, method, 0)
     found = fit_mixture(InProcess(), files, cut(fit, 128), method, start)
     assert adjusted_rand_score(kind, found.assign(points).cluster) > 0.97
-    centers = best_of(points, 3, 10, 0, "test")
+    centers = best_of(points, KMeansClusters(clusters=3, restarts=10), 0, "test")
     assert adjusted_rand_score(kind, assign(points, centers).cluster) < 0.3
     order = np.argsort(-found.weights)
     assert found.weights[order] == pytest.approx([0.5, 0.3, 0.2], abs=0.05)
@@ -406,10 +407,12 @@ def test_the_scale_of_a_column_does_not_matter(tmp_path: Path) -> None:
 def test_a_constant_column_changes_nothing(value: float) -> None:
     points, _ = stripes()
     wider = np.column_stack([points, np.full(900, value, np.float32)])
-    one, other = fit_points(points, NEVER_ENDING, 0), fit_points(wider, NEVER_ENDING, 0)
+    # To the end: KMeans, whose tolerance counts columns, starts the two a little apart.
+    method = replace(NEVER_ENDING, max_iterations=300)
+    one, other = fit_points(points, method, 0), fit_points(wider, method, 0)
     assert (one.assign(points).cluster == other.assign(wider).cluster).all()
     assert other.means[:, 2] == pytest.approx(np.full(3, np.float32(value)))
-    assert one.means == pytest.approx(other.means[:, :2])
+    assert one.means == pytest.approx(other.means[:, :2], abs=1e-6)
 
 
 def test_collinear_columns_are_regularized(tmp_path: Path) -> None:

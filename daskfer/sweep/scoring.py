@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from daskfer.cluster import Centers
 from daskfer.clusterers import Clusterer, fit_points
 from daskfer.evaluate import internal
 from daskfer.evaluate.silhouette import silhouette as silhouette_of_many_dimensions
 from daskfer.randomness import generator
-from daskfer.recipe import Cluster, KMeansClusters
+from daskfer.recipe import Cluster
 from daskfer.sweep import kernel
 from daskfer.sweep.choices import Cell
 from daskfer.sweep.reducing import Fold, Reduced
@@ -40,12 +39,7 @@ class Settings:
 def fit_clusters(points: np.ndarray, clusters: int, settings: Settings, stage: str) -> Clusterer:
     """The recipe's clusterer with so many clusters, the best of its restarts on these points."""
     method = replace(settings.method, clusters=clusters)
-    if not isinstance(method, KMeansClusters) or points.shape[1] > kernel.MOST_DIMENSIONS:
-        return fit_points(points, method, settings.seed, stage)
-    draws = method.restarts, kernel.draws_needed(clusters)
-    uniform = generator(settings.seed, stage).random(draws)
-    centers = kernel.kmeans(points, clusters, uniform, method.max_iterations, method.tolerance)
-    return Centers(centers, 0)
+    return fit_points(points, method, settings.seed, stage)
 
 
 def silhouette(points: np.ndarray, cluster: np.ndarray, clusters: int) -> float:
