@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,25 +64,38 @@ class Result:
     figures: dict[str, Any]
 
 
-LATER = ("sklearn.model_selection", "sklearn.cluster", "dask_ml.decomposition", "skops.io")
-"""Modules that later stages import, and that take seconds to import."""
+@contextmanager
+def importing_ahead(recipe: Recipe) -> Iterator[None]:
+    """Import in the background what later stages need, from when pixels have been read on.
 
-
-def import_ahead() -> threading.Thread:
-    """Import in the background what later stages need, while workers start and read.
-
-    Reading leaves the interpreter free (its loops are compiled), so this costs a run nothing that
-    it would not pay later, one import after the other.
+    Those imports take seconds. While files are read they would fight with the workers for the
+    interpreter; the products of matrices that follow leave it free.
     """
-    thread = threading.Thread(target=_import_later, name="import-ahead", daemon=True)
+    thread = threading.Thread(
+        target=_import, args=(modules_of(recipe),), name="import-ahead", daemon=True
+    )
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        # An interpreter must not end while a library is being imported.
+        thread.join()
 
 
-def _import_later() -> None:
+def modules_of(recipe: Recipe) -> list[str]:
+    """Modules that take long to import and that the stages after ingest need."""
+    modules = ["scipy.sparse.linalg", "daskfer.evaluate.distances"]
+    if "dask-ml" in recipe.cluster.method or recipe.reduce.method in ("incremental-pca", "svd"):
+        modules += ["dask.array", "dask_ml.decomposition", "dask_ml.cluster"]
+    if recipe.classify.model != "none":
+        modules += ["sklearn.linear_model", "sklearn.model_selection", "skops.io"]
+    return [*modules, "sklearn.metrics"]
+
+
+def _import(modules: list[str]) -> None:
     # What cannot be imported is said by the stage that needs it.
-    with suppress(ImportError):
-        for module in LATER:
+    for module in modules:
+        with suppress(ImportError):
             importlib.import_module(module)
 
 
@@ -103,6 +117,12 @@ def run(
     """Run all stages; those whose result is in the store are taken from there."""
     context = Context(recipe, store, engine, METHODS, watch)
     faces = ingest(context, sources, range_bytes)
+    with importing_ahead(recipe):
+        return _after_ingest(context, faces)
+
+
+def _after_ingest(context: Context, faces: Faces) -> Result:
+    recipe, engine, watch = context.recipe, context.engine, context.watch
     with watch.stage("balance", len(faces.table)):
         selection = balance.select(faces.table, recipe)
         check_feasible(recipe, faces.table, selection, faces.side, engine.memory())

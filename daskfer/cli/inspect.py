@@ -56,7 +56,7 @@ def inspect(
     progress = Progress()
     for note in notes_of(sources):
         progress.say(note)
-    with session(place, store, progress, whole_job=False) as here:
+    with session(place, store, progress) as here:
         from daskfer.inspection import inspection, save
         from daskfer.pipeline import read
 

@@ -75,7 +75,7 @@ def run_job(
         return metrics, path
     for note in notes_of(sources):
         progress.say(note)
-    with session(where, store, progress, whole_job=True) as here:
+    with session(where, store, progress) as here:
         from daskfer.dask.connect import peak_memory
         from daskfer.pipeline import run as run_pipeline
         from daskfer.versions import versions

@@ -64,10 +64,8 @@ def place_of(
 
 
 @contextmanager
-def session(
-    where: Callable[[], Where], store: str | None, progress: Progress, *, whole_job: bool
-) -> Iterator[Session]:
-    """Workers, for as long as this lasts; a whole job imports what its later stages need ahead."""
+def session(where: Callable[[], Where], store: str | None, progress: Progress) -> Iterator[Session]:
+    """Workers and a store, for as long as this lasts."""
     from daskfer.dask import dashboard
     from daskfer.dask.connect import check_reach, connected, scheduler_errors
     from daskfer.dask.engine import DaskEngine
@@ -81,11 +79,6 @@ def session(
         raise InputError(f"--store {root} is a file: expected a folder, or none yet")
     check_reach(root, place)
     with ExitStack() as stack:
-        if whole_job:
-            from daskfer.pipeline import import_ahead
-
-            # Joined at the end: an interpreter must not end while a library is being imported.
-            stack.callback(import_ahead().join)
         stack.enter_context(working(root))
         stack.enter_context(scheduler_errors(place))
         client = stack.enter_context(connected(place))

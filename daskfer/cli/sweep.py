@@ -105,7 +105,7 @@ def sweep(
     progress = Progress()
     for note in notes_of(sources):
         progress.say(note)
-    with _imported_ahead(), session(place, store, progress, whole_job=False) as here:
+    with _imported_ahead(), session(place, store, progress) as here:
         from daskfer.report.sweep import as_dict, table
         from daskfer.stages.sweep import Plan, sweep_sources
         from daskfer.versions import versions
