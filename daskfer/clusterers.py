@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from daskfer.cluster import Centers, best_of
-from daskfer.mixture import Mixture, best_mixture
+from daskfer.em import best_mixture
+from daskfer.mixture import Mixture
 from daskfer.recipe import Cluster, Gmm
 
 Clusterer = Centers | Mixture

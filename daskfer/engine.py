@@ -22,11 +22,6 @@ class Engine(Protocol):
     ) -> list[Handle]:
         """Start `function(*items, *shared)` for each tuple of items; handles in their order."""
 
-    def fold(
-        self, stage: str, combine: Callable[[Any, Any], Any], handles: Sequence[Handle]
-    ) -> Handle:
-        """Combine neighbours pairwise in a fixed tree, so that sums round the same everywhere."""
-
     def total(
         self,
         stage: str,
@@ -36,10 +31,11 @@ class Engine(Protocol):
         shared: Any = (),
         at_once: int = 32,
     ) -> Handle:
-        """What `fold` makes of `map`, as one piece of work: parts are let go once combined.
+        """`function` of each tuple of items, and these combined pairwise in a fixed tree.
 
-        A task combines up to `at_once` parts (a power of two, so that the tree stays the same);
-        large parts are better combined two at a time, because it holds all of its own.
+        So sums round the same everywhere, and parts are let go once they are combined. A task
+        combines up to `at_once` parts (a power of two, so that the tree stays the same); large
+        parts are better combined two at a time, because it holds all of its own.
         """
 
     def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
@@ -58,12 +54,6 @@ class InProcess:
         """Compute `function(*items, *shared)` for each tuple of items."""
         return [function(*items, *shared) for items in zip(*columns, strict=True)]
 
-    def fold(
-        self, stage: str, combine: Callable[[Any, Any], Any], handles: Sequence[Handle]
-    ) -> Handle:
-        """Combine neighbours pairwise until one is left."""
-        return fold_pairs(handles, combine)
-
     def total(
         self,
         stage: str,
@@ -74,7 +64,7 @@ class InProcess:
         at_once: int = 32,
     ) -> Handle:
         """Compute each block and combine neighbours pairwise."""
-        return self.fold(stage, combine, self.map(stage, function, *columns, shared=shared))
+        return fold_pairs(self.map(stage, function, *columns, shared=shared), combine)
 
     def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
         """The values are there already."""

@@ -60,7 +60,7 @@ def check_memory(recipe: Recipe, rows: int, side: int, memory: int) -> None:
     features = feature_count(side, recipe.represent)
     faces = f"{features:,} features of {side}×{side} pixels"
     if isinstance(recipe.reduce, Pca):
-        needed = covariance_bytes(features, rows, recipe.block_rows)
+        needed = covariance_bytes(features)
         if needed > memory:
             raise RecipeError(
                 f"reduce.method=pca: the covariance of {faces} needs {_gigabytes(needed)} in one "
@@ -79,14 +79,13 @@ def check_memory(recipe: Recipe, rows: int, side: int, memory: int) -> None:
             )
 
 
-def covariance_bytes(features: int, rows: int, block_rows: int) -> int:
+def covariance_bytes(features: int) -> int:
     """The least that fitting `daskfer.reduce.fit_pca` holds at once in one task, in bytes.
 
-    Float64 matrices of features × features. Two blocks' sums of squares are merged into a third
-    beside the product of their means; the eigen-decomposition holds the sums, the covariance and
-    LAPACK's copy of it.
+    Float64 matrices of features × features: two groups' sums of squares and the third that they
+    are merged into; the sums, the covariance and the eigen-decomposition's copy of it.
     """
-    return (4 if rows > block_rows else 3) * 8 * features**2
+    return 3 * 8 * features**2
 
 
 def fold_bytes(rows: int, features: int, recipe: Recipe) -> int:

@@ -13,10 +13,10 @@ from daskfer import balance
 from daskfer.balance import Selection
 from daskfer.cluster import fit_kmeans
 from daskfer.dask import ml
+from daskfer.em import fit_mixture
 from daskfer.engine import Engine
 from daskfer.foresight import check_feasible
 from daskfer.ingest.sources import Source
-from daskfer.mixture import fit_mixture
 from daskfer.naming import Names, name_clusters
 from daskfer.recipe import Recipe
 from daskfer.reduce import fit_pca, identity

@@ -48,7 +48,8 @@ def test_in_process_maps_columns_with_what_is_shared() -> None:
     engine = InProcess()
     handles = engine.map("x", lambda a, b, c: (a, b, c), [1, 2], "pq", shared=("s",))
     assert engine.gather(handles, rows=[1, 1]) == [(1, "p", "s"), (2, "q", "s")]
-    assert engine.gather([engine.fold("x", bracket, list("abc"))]) == ["((ab)c)"]
+    total = engine.total("x", lambda letter: letter, "abc", combine=bracket)
+    assert engine.gather([total]) == ["((ab)c)"]
 
 
 def test_in_process_knows_no_limit_of_memory() -> None:

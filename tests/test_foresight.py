@@ -89,16 +89,15 @@ def test_folds_too_small_to_be_scored_or_reduced() -> None:
 
 
 def test_the_covariance_by_hand() -> None:
-    # Four matrices of 2,304 × 2,304 float64 where blocks are merged, otherwise three.
-    assert covariance_bytes(2304, 5000, 2048) == 4 * 8 * 2304 * 2304 == 169_869_312
-    assert covariance_bytes(2304, 2048, 2048) == 3 * 8 * 2304 * 2304
+    # Three matrices of 2,304 × 2,304 float64.
+    assert covariance_bytes(2304) == 3 * 8 * 2304 * 2304 == 127_401_984
 
 
 def test_a_covariance_that_no_worker_can_hold() -> None:
     sections = {"represent": Pixels(), "block_rows": 64}
-    check(memory=169_869_312, **sections)
+    check(memory=127_401_984, **sections)
     message = (
-        r"^reduce\.method=pca: the covariance of 2,304 features of 48×48 pixels needs 0\.2 GB in "
+        r"^reduce\.method=pca: the covariance of 2,304 features of 48×48 pixels needs 0\.1 GB in "
         r"one task, and the smallest worker may use 60\.0 MB: use --set represent\.method=hog or a "
         r"smaller --set ingest\.size, or give workers more memory$"
     )

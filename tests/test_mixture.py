@@ -23,13 +23,9 @@ from daskfer.blocks import BlockFiles, cut, starts_of
 from daskfer.cluster import assign, best_of
 from daskfer.clusterers import fit_points as fit_any
 from daskfer.clusterers import from_arrays
-from daskfer.engine import InProcess
-from daskfer.errors import RecipeError
-from daskfer.mixture import (
-    Mixture,
+from daskfer.em import (
     Standard,
     best_mixture,
-    check_columns,
     expect,
     fit_mixture,
     fit_points,
@@ -39,6 +35,9 @@ from daskfer.mixture import (
     products_count,
     starting_mixture,
 )
+from daskfer.engine import InProcess
+from daskfer.errors import RecipeError
+from daskfer.mixture import Mixture, check_columns
 from daskfer.recipe import Gmm, KMeansClusters
 from daskfer.store import StageFolder
 

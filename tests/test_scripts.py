@@ -29,12 +29,42 @@ def few_faces(tmp_path, clean_environment):
 @pytest.mark.slow
 def test_bench(few_faces, clean_environment):
     done = script(
-        "bench.py", few_faces, "--recipe", "hog", "--repeat", 1, "--set", "classify.model=none",
-        environment=clean_environment,
+        "bench.py", "run", few_faces, "--recipe", "hog", "--repeat", 1,
+        "--set", "classify.model=none", environment=clean_environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for part in ("from the CSV", "from the store", "peak memory", "cluster"):
         assert part in done.stdout
+
+
+@pytest.mark.slow
+def test_bench_beside_a_peer(few_faces, clean_environment):
+    done = script(
+        "bench.py", "peers", few_faces, "--peer", "expert", "--repeat", 1,
+        environment=clean_environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for part in ("ratio, CSV", "ratio, store", "memory, expert", "memory, daskfer"):
+        assert part in done.stdout
+
+
+@pytest.mark.slow
+def test_bench_of_silhouettes(clean_environment):
+    done = script(
+        "bench.py", "silhouette", "--rows", 4500, "--repeat", 1, environment=clean_environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ratio" in done.stdout
+
+
+@pytest.mark.slow
+def test_repeated_rows_are_copies_that_differ(few_faces, tmp_path, clean_environment):
+    larger = tmp_path / "larger.csv"
+    done = script("repeat_csv.py", few_faces, 3, larger, environment=clean_environment)
+    assert done.returncode == 0, done.stderr
+    rows = larger.read_text().splitlines()[1:]
+    assert len(rows) == 3 * 900
+    assert len(set(rows)) > 0.99 * len(rows)
 
 
 @pytest.mark.slow

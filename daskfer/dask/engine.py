@@ -10,7 +10,7 @@ from typing import Any
 
 import dask
 from dask.sizeof import sizeof
-from distributed import Client, Future, as_completed
+from distributed import Client, as_completed
 from distributed.system import MEMORY_LIMIT
 
 from daskfer.engine import Handle, batched, fold_pairs
@@ -63,20 +63,6 @@ class DaskEngine:
                 key=[(f"{stage}-{token}", number) for number in range(len(rows))],
             )
         )
-
-    def fold(
-        self, stage: str, combine: Callable[[Any, Any], Any], handles: Sequence[Handle]
-    ) -> Handle:
-        """Combine neighbours pairwise in a fixed tree, on the workers."""
-        token = uuid.uuid4().hex
-        numbers = iter(range(len(handles)))
-        self.tasks[stage] += len(handles) - 1
-
-        def submit(left: Handle, right: Handle) -> Future:
-            key = (f"{stage}-sum-{token}", next(numbers))
-            return self.client.submit(combine, left, right, key=key)
-
-        return fold_pairs(handles, submit)
 
     def total(
         self,

@@ -19,11 +19,8 @@ from daskfer.blocks import BlockFiles
 from daskfer.engine import Engine, Handle, InProcess
 from daskfer.randomness import generator
 
-EXACT_ROWS = 65_536
-"""Most rows of which the silhouette is computed exactly."""
-
 SAMPLE_ROWS = 16_384
-"""Rows of larger sets that are drawn, and scored among themselves."""
+"""Most rows of sets too large to be scored whole that are drawn, and scored among themselves."""
 
 TILE_ROWS = 2_048
 STRIP_ROWS = 64
@@ -130,14 +127,19 @@ def silhouette(points: np.ndarray, cluster: np.ndarray, k: int) -> float:
 
 
 def silhouette_on(
-    engine: Engine, points: BlockFiles, fit: np.ndarray, cluster: np.ndarray, k: int, seed: int
+    engine: Engine,
+    points: BlockFiles,
+    fit: np.ndarray,
+    cluster: np.ndarray,
+    k: int,
+    seed: int,
+    most: int,
 ) -> Silhouette:
     """Mean silhouette of the rows at the positions `fit`, computed by the engine.
 
-    Exact up to `EXACT_ROWS` rows; of more, `SAMPLE_ROWS` drawn by seed are scored among
-    themselves.
+    Exact up to `most` rows; of more, a part drawn by seed is scored among itself.
     """
-    rows, drawn = len(fit), scored_rows(len(fit), seed)
+    rows, drawn = len(fit), scored_rows(len(fit), most, seed)
     fit, cluster = fit[drawn], cluster[drawn]
     if len(np.unique(cluster)) < 2:
         return Silhouette(float("nan"), float("nan"), len(fit))
@@ -147,11 +149,12 @@ def silhouette_on(
     return Silhouette(float(values.mean()), error, len(fit))
 
 
-def scored_rows(rows: int, seed: int) -> np.ndarray:
-    """Numbers of the rows that are scored, ascending: all, or a sample of a large set."""
-    if rows <= EXACT_ROWS:
+def scored_rows(rows: int, most: int, seed: int) -> np.ndarray:
+    """Numbers of the rows that are scored, ascending: all, or a sample of more than `most`."""
+    if rows <= most:
         return np.arange(rows)
-    return np.sort(generator(seed, "silhouette").choice(rows, SAMPLE_ROWS, replace=False))
+    count = min(most, SAMPLE_ROWS)
+    return np.sort(generator(seed, "silhouette").choice(rows, count, replace=False))
 
 
 def _read_arranged(fit: np.ndarray, cluster: np.ndarray, k: int, points: BlockFiles) -> Arranged:

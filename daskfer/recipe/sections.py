@@ -300,10 +300,13 @@ class Classify:
 class Evaluate:
     """Cross-validation folds of the silhouette, and draws for its null and the stability.
 
-    Nothing is computed of what there are 0 draws for; one draw alone agrees with nothing.
+    Nothing is computed of what there are 0 draws for; one draw alone agrees with nothing. The
+    silhouette is of all fitted rows up to `silhouette_rows`; of more, up to 16,384 are drawn by
+    seed, and its standard error is told.
     """
 
     folds: int = 0
+    silhouette_rows: int = 65_536
     null_draws: int = 3
     null_rows: int = 4_096
     stability_draws: int = 5
@@ -313,7 +316,7 @@ class Evaluate:
             self.folds == 0 or self.folds >= 2,
             f"evaluate.folds={self.folds}: expected 0 (none) or 2 and more",
         )
-        for key, least in {"null_draws": 0, "null_rows": 1}.items():
+        for key, least in {"silhouette_rows": 100, "null_draws": 0, "null_rows": 1}.items():
             value = getattr(self, key)
             check(value >= least, f"evaluate.{key}={value}: expected {least} or more")
         check(

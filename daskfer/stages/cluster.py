@@ -11,7 +11,8 @@ from daskfer.balance import Selection
 from daskfer.blocks import BlockFiles, cut
 from daskfer.cluster import check_clusters, largest_first, starting_centers
 from daskfer.clusterers import Clusterer, from_arrays
-from daskfer.mixture import Mixture, check_columns, starting_mixture
+from daskfer.em import starting_mixture
+from daskfer.mixture import Mixture, check_columns
 from daskfer.recipe import Gmm
 from daskfer.stages.context import Context
 from daskfer.stages.reduce import Reduced

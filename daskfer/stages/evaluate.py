@@ -76,7 +76,8 @@ def _internal(
     scored = _start_folds(context, selection, features, reduced)
     pieces, pieces_labels = cut(fit, recipe.block_rows), cut(labels, recipe.block_rows)
     halves = internal.halves(fit, k, recipe.evaluate.stability_draws, seed)
-    compared = fit[scored_rows(len(fit), seed)]
+    most = recipe.evaluate.silhouette_rows
+    compared = fit[scored_rows(len(fit), most, seed)]
     agreeing = engine.map(
         "stability",
         internal.half_clustering,
@@ -115,7 +116,7 @@ def _internal(
         combine=internal.merge_spread,
         shared=(points, centers),
     )
-    found = silhouette_on(engine, points, fit, labels, k, seed)
+    found = silhouette_on(engine, points, fit, labels, k, seed, most)
     spread = engine.gather([spreads])[0]
     return {
         "k": k,

@@ -11,8 +11,9 @@ from daskfer import storage
 from daskfer.blocks import BlockFiles, cut, starts_of
 from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
+from daskfer.em import fit_mixture, starting_mixture
 from daskfer.engine import InProcess
-from daskfer.mixture import Mixture, fit_mixture, starting_mixture
+from daskfer.mixture import Mixture
 from daskfer.recipe import Gmm
 from daskfer.store import StageFolder
 

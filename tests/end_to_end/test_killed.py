@@ -121,12 +121,14 @@ def test_blocks_that_are_there_are_kept(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["ingest", "represent", "reduce", "cluster", "classify"])
+@pytest.mark.parametrize(
+    "stage", ["ingest", "represent", "reduce", "cluster", "classify", "evaluate"]
+)
 def test_a_worker_may_die(stage, faces_csv, undisturbed, tmp_path, clean_environment):
     """kill -9 of one of two worker processes when a stage begins; the run itself goes on."""
     store, out = tmp_path / "store", tmp_path / "run"
     before = {"represent": "ingest", "reduce": "represent", "cluster": "reduce"}
-    before |= {"classify": "cluster"}
+    before |= {"classify": "cluster", "evaluate": "classify"}
     with started(
         *command(faces_csv, out, "--processes", "--workers", "2"), environment=clean_environment
     ) as process:

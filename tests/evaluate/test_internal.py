@@ -17,10 +17,10 @@ from sklearn.metrics import (
 from daskfer import storage
 from daskfer.blocks import BlockFiles, starts_of
 from daskfer.cluster import assign, kmeans_on_sample
+from daskfer.em import best_mixture
 from daskfer.engine import fold_pairs
 from daskfer.evaluate import internal
 from daskfer.evaluate.silhouette import silhouette
-from daskfer.mixture import best_mixture
 from daskfer.recipe import Gmm, KMeansClusters
 from daskfer.store import StageFolder
 

@@ -132,12 +132,12 @@ def test_over_files(tmp_path: Path) -> None:
     points, labels = points_and_labels(2, 500, 3)
     files = in_files(tmp_path, points, [200, 300])
     fit = np.arange(0, 500, 2)
-    found = silhouette_on(InProcess(), files, fit, labels[fit], 3, seed=0)
+    found = silhouette_on(InProcess(), files, fit, labels[fit], 3, seed=0, most=250)
     assert (found.rows, found.standard_error) == (250, 0)
     assert found.mean == pytest.approx(
         silhouette_samples(points[fit], labels[fit]).mean(), abs=1e-9
     )
-    alone = silhouette_on(InProcess(), files, fit, np.zeros(250, int), 3, seed=0)
+    alone = silhouette_on(InProcess(), files, fit, np.zeros(250, int), 3, seed=0, most=250)
     assert np.isnan(alone.mean)
 
 
@@ -148,13 +148,15 @@ def test_samples_of_large_sets_are_as_far_off_as_their_error_says(
     files = in_files(tmp_path, points, [3000])
     fit = np.arange(3000)
     exact = silhouette_samples(points, labels).mean()
-    monkeypatch.setattr(module, "EXACT_ROWS", 1000)
     monkeypatch.setattr(module, "SAMPLE_ROWS", 500)
-    drawn = [silhouette_on(InProcess(), files, fit, labels, 4, seed=seed) for seed in range(40)]
+    drawn = [
+        silhouette_on(InProcess(), files, fit, labels, 4, seed=seed, most=1000)
+        for seed in range(40)
+    ]
     assert {found.rows for found in drawn} == {500}
     spread = np.std([found.mean for found in drawn], ddof=1)
     stated = np.mean([found.standard_error for found in drawn])
     assert 0.6 < spread / stated < 1.4
     assert abs(np.mean([found.mean for found in drawn]) - exact) < stated
-    again = silhouette_on(InProcess(), files, fit, labels, 4, seed=0)
+    again = silhouette_on(InProcess(), files, fit, labels, 4, seed=0, most=1000)
     assert again == drawn[0]
