@@ -212,22 +212,23 @@ def starting_centers(
         )
         sample = fit[np.sort(drawn)]
     states = [random_state(seed, "cluster-restart", number) for number in range(method.restarts)]
-    found = engine.gather(
-        engine.map("cluster", _restart, states, shared=(sample, points, method.clusters))
-    )
+    found = engine.gather(engine.map("cluster", _restart, states, shared=(sample, points, method)))
     best = min(range(len(found)), key=lambda number: found[number][0])
     return np.asarray(found[best][1])
 
 
 def _restart(
-    state: int, sample: np.ndarray, points: BlockFiles, clusters: int
+    state: int, sample: np.ndarray, points: BlockFiles, method: KMeansClusters
 ) -> tuple[float, np.ndarray]:
-    return kmeans_on_sample(points.rows(sample), clusters, state)
+    values = points.rows(sample)
+    centers = _best_run(values, method, 1, state)
+    return float(assign(values, centers).nearest.sum()), centers
 
 
 def kmeans_on_sample(points: np.ndarray, clusters: int, state: int) -> tuple[float, np.ndarray]:
     """Inertia and centres of one run of KMeans from k-means++ starts."""
-    centers = _best_run(points, KMeansClusters(clusters=clusters), 1, state)
+    method = KMeansClusters(clusters=clusters, sample_rows=max(clusters, len(points)))
+    centers = _best_run(points, method, 1, state)
     return float(assign(points, centers).nearest.sum()), centers
 
 

@@ -64,7 +64,8 @@ class InProcess:
         at_once: int = 32,
     ) -> Handle:
         """Compute each block and combine neighbours pairwise."""
-        return fold_pairs(self.map(stage, function, *columns, shared=shared), combine)
+        parts = (function(*items, *shared) for items in zip(*columns, strict=True))
+        return fold_stream(parts, combine)
 
     def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
         """The values are there already."""
@@ -88,6 +89,23 @@ def fold_pairs(items: Sequence[Any], combine: Callable[[Any, Any], Any]) -> Any:
         pairs = [combine(left, right) for left, right in zip(level[::2], level[1::2], strict=False)]
         level = pairs + level[len(pairs) * 2 :]
     return level[0]
+
+
+def fold_stream(items: Iterable[Any], combine: Callable[[Any, Any], Any]) -> Any:
+    """What `fold_pairs` gives, while the items come: few of them are held at a time."""
+    waiting: list[tuple[int, Any]] = []
+    for item in items:
+        level, value = 0, item
+        while waiting and waiting[-1][0] == level:
+            value = combine(waiting.pop()[1], value)
+            level += 1
+        waiting.append((level, value))
+    if not waiting:
+        raise ValueError("nothing to combine: expected at least one item")
+    value = waiting.pop()[1]
+    while waiting:
+        value = combine(waiting.pop()[1], value)
+    return value
 
 
 def batched(items: Sequence[Any], size: int) -> list[Sequence[Any]]:

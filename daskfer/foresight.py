@@ -6,6 +6,7 @@ from daskfer.balance import Selection
 from daskfer.cluster import check_clusters
 from daskfer.errors import RecipeError
 from daskfer.evaluate.folds import check_folds
+from daskfer.evaluate.silhouette import scored_count
 from daskfer.faces import FaceTable
 from daskfer.mixture import check_columns
 from daskfer.naming import check_labels
@@ -42,7 +43,8 @@ def check_feasible(
     reduced = not isinstance(recipe.reduce, NoReduction)
     check_columns(recipe.cluster, _stated(recipe.reduce) if reduced else features)
     check_labels(recipe.name, table.emotion[selection.fit])
-    check_folds(rows, recipe.evaluate.folds, recipe.cluster.clusters, _stated(recipe.reduce))
+    folded = scored_count(rows, recipe.evaluate.silhouette_rows)
+    check_folds(folded, recipe.evaluate.folds, recipe.cluster.clusters, _stated(recipe.reduce))
     if memory is not None:
         check_memory(recipe, rows, side, memory)
 
@@ -69,6 +71,7 @@ def check_memory(recipe: Recipe, rows: int, side: int, memory: int) -> None:
                 "memory"
             )
     if recipe.evaluate.folds:
+        rows = scored_count(rows, recipe.evaluate.silhouette_rows)
         needed = fold_bytes(rows, features, recipe)
         if needed > memory:
             raise RecipeError(

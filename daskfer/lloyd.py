@@ -136,6 +136,9 @@ def _lloyd(columns: np.ndarray, centers: np.ndarray, iterations: int, limit: flo
         for number in range(len(centers)):
             if counts[number] == 0.0:
                 far = nearest.argmax()
+                # No row is away from its centre, or it is a cluster already: the centre stays.
+                if nearest[far] == 0 or counts[before[far]] < 2:
+                    continue
                 counts[before[far]] -= 1.0
                 for axis in range(dimensions):
                     sums[before[far], axis] -= columns[axis, far]
@@ -145,8 +148,10 @@ def _lloyd(columns: np.ndarray, centers: np.ndarray, iterations: int, limit: flo
                 nearest[far] = np.float32(0)
         shift = 0.0
         for number in range(len(centers)):
+            if counts[number] == 0.0:
+                continue
             for axis in range(dimensions):
-                place = sums[number, axis] / max(counts[number], 1.0)
+                place = sums[number, axis] / counts[number]
                 shift += (place - centers[number, axis]) ** 2
                 centers[number, axis] = place
         if shift <= limit:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from daskfer import balance
+from daskfer.ahead import importing
 from daskfer.balance import Selection
 from daskfer.cluster import fit_kmeans
 from daskfer.dask import ml
@@ -64,24 +61,6 @@ class Result:
     figures: dict[str, Any]
 
 
-@contextmanager
-def importing_ahead(recipe: Recipe) -> Iterator[None]:
-    """Import in the background what later stages need, from when pixels have been read on.
-
-    Those imports take seconds. While files are read they would fight with the workers for the
-    interpreter; the products of matrices that follow leave it free.
-    """
-    thread = threading.Thread(
-        target=_import, args=(modules_of(recipe),), name="import-ahead", daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        # An interpreter must not end while a library is being imported.
-        thread.join()
-
-
 def modules_of(recipe: Recipe) -> list[str]:
     """Modules that take long to import and that the stages after ingest need."""
     modules = ["scipy.sparse.linalg", "daskfer.evaluate.distances"]
@@ -90,13 +69,6 @@ def modules_of(recipe: Recipe) -> list[str]:
     if recipe.classify.model != "none":
         modules += ["sklearn.linear_model", "sklearn.model_selection", "skops.io"]
     return [*modules, "sklearn.metrics"]
-
-
-def _import(modules: list[str]) -> None:
-    # What cannot be imported is said by the stage that needs it.
-    for module in modules:
-        with suppress(ImportError):
-            importlib.import_module(module)
 
 
 def read(
@@ -117,7 +89,9 @@ def run(
     """Run all stages; those whose result is in the store are taken from there."""
     context = Context(recipe, store, engine, METHODS, watch)
     faces = ingest(context, sources, range_bytes)
-    with importing_ahead(recipe):
+    # While files are read, imports would fight with the workers for the interpreter; the products
+    # of matrices that follow leave it free.
+    with importing(modules_of(recipe)):
         return _after_ingest(context, faces)
 
 

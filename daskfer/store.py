@@ -19,7 +19,7 @@ from typing import Any
 
 from daskfer import storage
 
-FORMAT = 1
+FORMAT = 2
 """Version of what stages write; a change of it starts afresh beside what is there."""
 
 ENVIRONMENT_VARIABLE = "DASKFER_STORE"

@@ -86,15 +86,15 @@ def measure_run(options: argparse.Namespace) -> None:
     print(f"peak memory of the largest process: {peak / 2**20:.0f} MiB")
     for stage in fresh[0].metrics["seconds"]:
         values = [run.metrics["seconds"][stage] for run in fresh]
-        tasks = fresh[0].metrics["tasks"].get(stage, 0)
-        print(f"  {stage:<10} {statistics.median(values):6.2f} s {tasks:6,} tasks")
+        print(f"  {stage:<10} {statistics.median(values):6.2f} s")
+    print("tasks:", ", ".join(f"{name} {n:,}" for name, n in fresh[0].metrics["tasks"].items()))
 
 
 def measure_peers(options: argparse.Namespace) -> None:
     """Pairs of a peer and daskfer; the peer's seconds divided by daskfer's."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        path = first_rows(options.input, options.rows, folder) if options.rows else options.input
+        path = some_rows(options.input, options.rows, folder) if options.rows else options.input
         warm(path)
         work = same_work(options.peer, path)
         # A store that holds the faces and nothing else.
@@ -139,12 +139,13 @@ def ratios(theirs: list[Timed], ours: list[Timed]) -> list[float]:
     return [one.seconds / other.seconds for one, other in zip(theirs, ours, strict=True)]
 
 
-def first_rows(path: Path, rows: int, folder: Path) -> Path:
+def some_rows(path: Path, rows: int, folder: Path) -> Path:
     """A file of the header and so many rows, spread evenly over the whole."""
     lines = path.read_bytes().splitlines(keepends=True)
-    step = max(1, (len(lines) - 1) // rows)
+    count = len(lines) - 1
+    kept = [lines[1 + number * count // rows] for number in range(min(rows, count))]
     part = folder / "part.csv"
-    part.write_bytes(b"".join([lines[0], *lines[1::step][:rows]]))
+    part.write_bytes(b"".join([lines[0], *kept]))
     return part
 
 
@@ -170,11 +171,9 @@ def measure_scale(options: argparse.Namespace) -> None:
         for stage in timed[0].metrics["seconds"]:
             median = statistics.median(run.metrics["seconds"][stage] for run in timed)
             first = statistics.median(run.metrics["seconds"][stage] for run in least)
-            tasks = timed[0].metrics["tasks"].get(stage, 0)
-            print(
-                f"  {stage:<10} {median:7.2f} s  {median / max(first, 1e-3):6.2f} x "
-                f"{tasks:7,} tasks"
-            )
+            print(f"  {stage:<10} {median:7.2f} s  {median / max(first, 1e-3):6.2f} x")
+        tasks = timed[0].metrics["tasks"]
+        print("  tasks:", ", ".join(f"{name} {count:,}" for name, count in tasks.items()))
 
 
 def measure_workers(options: argparse.Namespace) -> None:

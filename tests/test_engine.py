@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskfer.engine import InProcess, batched, fold_pairs
+from daskfer.engine import InProcess, batched, fold_pairs, fold_stream
 
 
 def bracket(left: str, right: str) -> str:
@@ -68,3 +68,33 @@ def test_batches_of_a_power_of_two_keep_the_tree(count: int, size: int) -> None:
     while len(level) > 1:
         level = [fold_pairs(some, bracket) for some in batched(level, size)]
     assert level == [tree]
+
+
+@given(st.integers(1, 200))
+def test_a_stream_is_folded_to_the_same_tree(count: int) -> None:
+    items = [str(number) for number in range(count)]
+    assert fold_stream(iter(items), bracket) == fold_pairs(items, bracket)
+
+
+def test_of_a_stream_few_parts_are_held() -> None:
+    held = most = 0
+
+    def parts():
+        nonlocal held, most
+        for _ in range(1000):
+            held += 1
+            most = max(most, held)
+            yield 1
+
+    def add(left: int, right: int) -> int:
+        nonlocal held
+        held -= 1
+        return left + right
+
+    assert fold_stream(parts(), add) == 1000
+    assert most <= 11
+
+
+def test_an_empty_stream_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        fold_stream([], bracket)

@@ -48,3 +48,6 @@ def test_more_clusters_than_distinct_points() -> None:
     centers = fitted(points, 6)
     assert np.isfinite(centers).all()
     assert assign(points, centers).nearest.max() < 1e-9
+    # No centre is where no row is, not even one that has no rows.
+    apart = np.abs(centers[:, None] - points[None]).max(axis=2).min(axis=1)
+    assert apart.max() < 1e-6

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
 
+from daskfer.ahead import importing
 from daskfer.cli import options
 from daskfer.cli.session import place_of, prepare_process, session
 
 DEFAULT_ROWS = 4_096
 
 LATER = ("sklearn.model_selection", "sklearn.decomposition", "daskfer.sweep.kernel")
-"""Modules that are imported while workers start and read, which leaves the interpreter free."""
+"""Modules that take long to import, which is done while workers start."""
 
 
 def sweep(
@@ -105,7 +102,7 @@ def sweep(
     progress = Progress()
     for note in notes_of(sources):
         progress.say(note)
-    with _imported_ahead(), session(place, store, progress) as here:
+    with importing(LATER), session(place, store, progress) as here:
         from daskfer.report.sweep import as_dict, table
         from daskfer.stages.sweep import Plan, sweep_sources
         from daskfer.versions import versions
@@ -123,22 +120,3 @@ def sweep(
             content = as_dict(found, plan, resolved, sweep_folder.inputs_of(sources), more)
             sweep_folder.write(path, found, resolved, content)
     typer.echo(json.dumps(content, indent=2) if as_json else table(found, path))
-
-
-@contextmanager
-def _imported_ahead() -> Iterator[None]:
-    """Import what is needed later, in the background."""
-
-    def later() -> None:
-        # What cannot be imported is said by the stage that needs it.
-        with suppress(ImportError):
-            for module in LATER:
-                importlib.import_module(module)
-
-    thread = threading.Thread(target=later, name="import-ahead", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        # An interpreter must not end while a library is being imported.
-        thread.join()

@@ -9,8 +9,8 @@ from itertools import count
 from typing import Any
 
 import dask
-from dask.sizeof import sizeof
-from distributed import Client, as_completed
+from distributed import Client, Future, as_completed
+from distributed.protocol import pickle
 from distributed.system import MEMORY_LIMIT
 
 from daskfer.engine import Handle, batched, fold_pairs
@@ -49,7 +49,8 @@ class DaskEngine:
         if not rows:
             return []
         self.tasks[stage] += len(rows)
-        if sizeof(shared) > INLINE_BYTES:
+        if _is_large(shared):
+            self.tasks[stage] += 1
             packed = self.client.submit(_same, shared, key=f"{stage}-shared-{token}")
         else:
             packed = shared
@@ -89,11 +90,14 @@ class DaskEngine:
         self.tasks[stage] += len(level)
         numbers = count()
         while len(level) > 1:
+            batches = batched(level, at_once)
+            self.tasks[stage] += sum(len(some) > 1 for some in batches)
             level = [
                 together(combine, *some, dask_key_name=(f"{stage}-sum-{token}", next(numbers)))
-                for some in batched(level, at_once)
+                if len(some) > 1
+                else some[0]
+                for some in batches
             ]
-            self.tasks[stage] += len(level)
         return self.client.compute(level[0], optimize_graph=False)
 
     def gather(self, handles: Sequence[Handle], rows: Sequence[int] | None = None) -> list[Any]:
@@ -130,6 +134,13 @@ def _apply(function: Callable[..., Any], shared: Any, *items: Any) -> Any:
 
 def _fold(combine: Callable[[Any, Any], Any], *parts: Any) -> Any:
     return fold_pairs(parts, combine)
+
+
+def _is_large(shared: Any) -> bool:
+    """Whether arguments are worth sending once; results that are still to come never are."""
+    if any(isinstance(item, Future | list) for item in shared):
+        return False
+    return len(pickle.dumps(shared)) > INLINE_BYTES
 
 
 def _same(value: Any) -> Any:

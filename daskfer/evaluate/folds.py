@@ -44,9 +44,10 @@ def check_folds(rows: int, folds: int, clusters: int, components: int) -> None:
         return
     least = clusters * 2
     if rows // folds < least:
+        most = rows // least
         raise RecipeError(
             f"evaluate.folds={folds}: {rows:,} fitted rows make folds of fewer than {least} rows; "
-            f"expected at most {max(rows // least, 0)} folds"
+            f"expected at most {most if most >= 2 else 0} folds"
         )
     if components >= fewest_fitted(rows, folds):
         raise RecipeError(

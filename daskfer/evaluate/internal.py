@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskfer.blocks import BlockFiles
+from daskfer.blocks import BlockFiles, cut
 from daskfer.cluster import assign
 from daskfer.clusterers import fit_points
 from daskfer.evaluate.silhouette import silhouette
 from daskfer.randomness import generator
 from daskfer.recipe import Cluster
-from daskfer.reduce import Moments, moments
+from daskfer.reduce import Moments, moments_of
 
 HALF_ROWS = 8_192
 """Most rows that a clustering of a random half is fitted to."""
@@ -99,7 +99,7 @@ def null_silhouette(
 
 def halves(fit: np.ndarray, clusters: int, count: int, seed: int) -> list[np.ndarray]:
     """Positions, ascending, of random halves of the rows: of a large set, `HALF_ROWS` each."""
-    size = min(HALF_ROWS, max(clusters, len(fit) // 2))
+    size = min(max(HALF_ROWS, clusters), max(clusters, len(fit) // 2))
     return [
         fit[np.sort(generator(seed, "stability", number).choice(len(fit), size, replace=False))]
         for number in range(count)
@@ -119,9 +119,9 @@ def half_clustering(
     return fitted.assign(points.rows(compared)).cluster
 
 
-def moments_at(positions: np.ndarray, points: BlockFiles) -> Moments:
-    """Moments of the rows at these positions, in float64."""
-    return moments(points.rows(positions).astype(np.float64))
+def moments_at(positions: np.ndarray, points: BlockFiles, block_rows: int) -> Moments:
+    """Moments of the rows at these positions, in float64, read so many at a time."""
+    return moments_of(points.rows(piece).astype(np.float64) for piece in cut(positions, block_rows))
 
 
 def covariance(of: Moments) -> np.ndarray:

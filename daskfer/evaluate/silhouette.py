@@ -151,10 +151,15 @@ def silhouette_on(
 
 def scored_rows(rows: int, most: int, seed: int) -> np.ndarray:
     """Numbers of the rows that are scored, ascending: all, or a sample of more than `most`."""
-    if rows <= most:
+    count = scored_count(rows, most)
+    if count == rows:
         return np.arange(rows)
-    count = min(most, SAMPLE_ROWS)
     return np.sort(generator(seed, "silhouette").choice(rows, count, replace=False))
+
+
+def scored_count(rows: int, most: int) -> int:
+    """How many of so many rows are scored."""
+    return rows if rows <= most else min(most, SAMPLE_ROWS)
 
 
 def _read_arranged(fit: np.ndarray, cluster: np.ndarray, k: int, points: BlockFiles) -> Arranged:
@@ -182,7 +187,7 @@ def _sorted_values(engine: Engine, arranged: Handle, rows: int, k: int, kind: st
         dealt = _dealt_pairs(rows)
         same = [arranged] * len(dealt)
         sums = engine.total(
-            "silhouette", _sums_of_pairs, same, dealt, combine=np.add, shared=(kind,)
+            "silhouette", _sums_of_pairs, same, dealt, combine=np.add, shared=(kind,), at_once=2
         )
         return np.asarray(engine.gather(engine.map("silhouette", _scored, [arranged], [sums]))[0])
     strips = _dealt_strips(rows, k)

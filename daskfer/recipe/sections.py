@@ -206,7 +206,7 @@ class Gmm:
     """A mixture of Gaussians with full covariances, by EM over blocks from several restarts.
 
     `tolerance` is of the mean log-likelihood of a row. `regularization` is added to the
-    covariances' diagonals as a share of each column's variance (see `daskfer.mixture`).
+    covariances' diagonals as a share of each column's variance (see `daskfer.em`).
     """
 
     method: Literal["gmm"] = "gmm"

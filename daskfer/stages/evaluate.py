@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from daskfer.balance import Selection
-from daskfer.blocks import cut, groups
+from daskfer.blocks import BlockFiles, cut, groups
 from daskfer.classify import balanced_chance_accuracy, chance_accuracy
+from daskfer.engine import Handle
 from daskfer.evaluate import external, folds, internal
 from daskfer.evaluate.external import Agreement, agreement
 from daskfer.evaluate.silhouette import scored_rows, silhouette_on
@@ -85,17 +86,7 @@ def _internal(
         range(len(halves)),
         shared=(compared, points, method, seed),
     )
-    moments = engine.total(
-        "null", internal.moments_at, groups(pieces), combine=merge_moments, shared=(points,)
-    )
-    covariance = engine.map("null", internal.covariance, [moments])
-    nulls = engine.map(
-        "null",
-        internal.null_silhouette,
-        covariance * recipe.evaluate.null_draws,
-        range(recipe.evaluate.null_draws),
-        shared=(method, max(k, min(len(fit), recipe.evaluate.null_rows)), seed),
-    )
+    nulls = _start_nulls(context, pieces, points)
     centers = clusters.centers
     if isinstance(clusters.model, Mixture):
         # Means of whole faces: a component's own mean has parts of those of other clusters.
@@ -134,6 +125,32 @@ def _internal(
     }
 
 
+def _start_nulls(context: Context, pieces: list[np.ndarray], points: BlockFiles) -> list[Handle]:
+    """Start the draws of noise with the covariance of the rows in these pieces."""
+    recipe, engine = context.recipe, context.engine
+    draws = recipe.evaluate.null_draws
+    if draws == 0:
+        return []
+    rows = sum(map(len, pieces))
+    moments = engine.total(
+        "null",
+        internal.moments_at,
+        groups(pieces),
+        combine=merge_moments,
+        shared=(points, recipe.block_rows),
+        at_once=2,
+    )
+    covariance = engine.map("null", internal.covariance, [moments])
+    scored = max(recipe.cluster.clusters, min(rows, recipe.evaluate.null_rows))
+    return engine.map(
+        "null",
+        internal.null_silhouette,
+        covariance * draws,
+        range(draws),
+        shared=(recipe.cluster, scored, recipe.seed),
+    )
+
+
 def _likelihood(clusters: Clusters, rows: int) -> dict[str, float | None]:
     """Mean log-likelihood of the fitted rows and BIC; None where the clusters have no density."""
     if not isinstance(clusters.model, Mixture):
@@ -151,8 +168,11 @@ def _start_folds(
     count = recipe.evaluate.folds
     if count == 0:
         return []
-    most = folds.fewest_fitted(len(selection.fit), count) - 1
-    held_out = folds.fold_rows(len(selection.fit), count, recipe.seed)
+    fit = selection.fit[
+        scored_rows(len(selection.fit), recipe.evaluate.silhouette_rows, recipe.seed)
+    ]
+    most = folds.fewest_fitted(len(fit), count) - 1
+    held_out = folds.fold_rows(len(fit), count, recipe.seed)
     return context.engine.map(
         "folds",
         folds.score_fold,
@@ -160,7 +180,7 @@ def _start_folds(
         range(count),
         shared=(
             features,
-            selection.fit,
+            fit,
             _as_fitted(recipe.reduce, min(len(reduced.reducer.axes), most)),
             recipe.cluster,
             recipe.seed,

@@ -59,7 +59,7 @@ def _silhouette_sum(columns: np.ndarray, firsts: np.ndarray) -> float:
 def silhouette(points: np.ndarray, cluster: np.ndarray, clusters: int) -> float:
     """Mean silhouette of points (n, c) in few dimensions; NaN with fewer than two clusters.
 
-    To about seven digits what `daskfer.evaluate.internal.silhouette` gives.
+    To about seven digits what `daskfer.evaluate.silhouette.silhouette` gives.
     """
     sizes = np.bincount(cluster, minlength=clusters)
     if (sizes > 0).sum() < 2:

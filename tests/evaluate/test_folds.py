@@ -91,7 +91,7 @@ def test_folds_that_are_too_small_are_refused() -> None:
     check_folds(21, 3, 3, 13)
     assert fewest_fitted(21, 3) == 14
     assert fewest_fitted(20, 3) == 13
-    with pytest.raises(RecipeError, match=r"folds=3: 20 .* fewer than 14 rows; expected at most 1"):
+    with pytest.raises(RecipeError, match=r"folds=3: 20 .* fewer than 14 rows; expected at most 0"):
         check_folds(20, 3, 7, 2)
     with pytest.raises(RecipeError, match=r"14 rows are fitted, too few for reduce\.components=14"):
         check_folds(21, 3, 3, 14)

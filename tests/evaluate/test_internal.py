@@ -121,7 +121,7 @@ def test_structure_scores_above_its_null(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     points = random.normal(size=(700, 2)) + 12 * random.integers(0, 3, (700, 2))
     files = in_files(tmp_path, points, [700])
-    covariance = internal.covariance(internal.moments_at(np.arange(700), files))
+    covariance = internal.covariance(internal.moments_at(np.arange(700), files, 64))
     assert covariance == pytest.approx(np.cov(points.T))
     _, centers = kmeans_on_sample(points, 9, 0)
     found = silhouette(points, assign(points, centers).cluster, 9)
@@ -131,7 +131,7 @@ def test_structure_scores_above_its_null(tmp_path: Path) -> None:
 
 def test_covariance_of_one_component_is_a_matrix(tmp_path: Path) -> None:
     files = in_files(tmp_path, np.array([[1.0], [3.0]]), [2])
-    assert internal.covariance(internal.moments_at(np.array([0, 1]), files)).tolist() == [[2.0]]
+    assert internal.covariance(internal.moments_at(np.array([0, 1]), files, 64)).tolist() == [[2.0]]
 
 
 def test_stability_of_blobs_is_one_and_of_noise_is_not(tmp_path: Path) -> None:
