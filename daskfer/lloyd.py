@@ -11,7 +11,7 @@ import numba
 import numpy as np
 
 MOST_DIMENSIONS = 64
-"""Beyond, distances by products of matrices are as fast."""
+"""Beyond, scikit-learn's distances by products of matrices are used."""
 
 BLOCK = 512
 """Rows whose distances are in the processor's first cache at once."""

@@ -147,7 +147,7 @@ def principal_components(of: Moments, components: int, whiten: bool) -> Reducer:
 def _leading(covariance: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The largest eigenvalues (count,), descending, and their vectors as rows (count, d).
 
-    A few of many are found by Lanczos' method as ARPACK has it, to rounding and in a third of the
+    A few of many are found by Lanczos' method as ARPACK has it, to rounding and in less
     time; its starting vector and its restarts are given, so it finds the same each time.
     """
     from scipy.linalg import eigh

@@ -147,7 +147,7 @@ def test_another_method_drops_the_keys_of_the_old_one() -> None:
 
 def test_methods_with_the_same_keys_keep_them() -> None:
     recipe = load_recipe("seed", ["cluster.method=kmeans", "balance.method=random"])
-    assert recipe.cluster == KMeansClusters("kmeans", 7, 10)
+    assert recipe.cluster == KMeansClusters("kmeans", 7, 30)
     assert recipe.balance == BalanceByClass("random", 547)
     assert load_recipe("seed", ["reduce.method=pca"]).reduce == Pca(components=2, whiten=False)
 

@@ -1,6 +1,6 @@
 """Dask's dashboard of a cluster on this machine: built when somebody first looks at it.
 
-Its library takes more than a second to import, which a run that nobody watches does not pay.
+Its library takes long to import, which a run that nobody watches does not pay.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _fit(values: np.ndarray, method: Reduce, wanted: int, seed: int) -> tuple[np
 
     assert not isinstance(method, NoReduction)
     count = min(wanted, len(values) - 1, values.shape[1])
-    # A few leading ones to full precision cost a tenth of all of them.
+    # A few leading ones to full precision cost much less than all of them.
     few = count < min(values.shape) // 10
     if isinstance(method, Svd):
         model = TruncatedSVD(count, algorithm="arpack", random_state=seed)

@@ -59,7 +59,7 @@ def test_seed_gives_the_published_figures(fer2013_csv, tmp_path, clean_environme
         "reduce.method=svd",
         *quick,
     )
-    assert svd["cluster"]["silhouette"] == pytest.approx(0.331, abs=0.001)
+    assert svd["cluster"]["silhouette"] == pytest.approx(0.33142, abs=0.001)
     _, larger = run(
         fer2013_csv,
         tmp_path / "4000",
