@@ -16,7 +16,7 @@ import numpy as np
 from daskfer.blocks import BlockFiles, groups
 from daskfer.engine import Engine
 from daskfer.errors import RecipeError
-from daskfer.randomness import generator, random_state
+from daskfer.randomness import drawn_part, random_state
 from daskfer.recipe import Cluster, KMeansClusters
 
 
@@ -205,12 +205,7 @@ def starting_centers(
     All fitted rows are the sample when they are no more than `method.sample_rows`. The lowest
     inertia wins, and the first of equals.
     """
-    sample = fit
-    if len(fit) > method.sample_rows:
-        drawn = generator(seed, "cluster-sample").choice(
-            len(fit), method.sample_rows, replace=False
-        )
-        sample = fit[np.sort(drawn)]
+    sample = drawn_part(fit, method.sample_rows, seed, "cluster-sample")
     states = [random_state(seed, "cluster-restart", number) for number in range(method.restarts)]
     found = engine.gather(engine.map("cluster", _restart, states, shared=(sample, points, method)))
     best = min(range(len(found)), key=lambda number: found[number][0])

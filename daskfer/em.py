@@ -29,10 +29,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from daskfer.blocks import BlockFiles, groups
-from daskfer.cluster import assign, kmeans_on_sample
+from daskfer.cluster import assign, kmeans_on_sample, load_points
 from daskfer.engine import Engine
 from daskfer.mixture import Mixture, cholesky, half_log_determinants, log_weights
-from daskfer.randomness import generator, random_state
+from daskfer.randomness import drawn_part, random_state
 from daskfer.recipe import Gmm
 from daskfer.reduce import Moments, merge_moments, moments
 
@@ -257,12 +257,7 @@ def starting_mixture(
 
     All fitted rows are the sample when they are no more than `method.sample_rows`.
     """
-    sample = fit
-    if len(fit) > method.sample_rows:
-        drawn = generator(seed, "cluster-sample").choice(
-            len(fit), method.sample_rows, replace=False
-        )
-        sample = fit[np.sort(drawn)]
+    sample = drawn_part(fit, method.sample_rows, seed, "cluster-sample")
     states = [random_state(seed, "cluster-restart", number) for number in range(method.restarts)]
     found: list[Mixture] = engine.gather(
         engine.map("cluster", _restart, states, shared=(sample, points, method))
@@ -278,7 +273,7 @@ def fit_mixture(
     engine: Engine, points: BlockFiles, pieces: list[np.ndarray], method: Gmm, start: Mixture
 ) -> Mixture:
     """EM from a given mixture over the rows at the positions in `pieces`, groups of them a task."""
-    blocks = engine.map("cluster", _load, groups(pieces), shared=(points,))
+    blocks = engine.map("cluster", load_points, groups(pieces), shared=(points,))
     found = engine.total("cluster", _moments, blocks, combine=merge_moments)
     standard = standard_of(engine.gather([found])[0])
 
@@ -289,10 +284,6 @@ def fit_mixture(
 
     rows = sum(len(piece) for piece in pieces)
     return _restored(iterate(expected, rows, _standardised(start, standard), method), standard)
-
-
-def _load(positions: np.ndarray, points: BlockFiles) -> np.ndarray:
-    return points.rows(positions)
 
 
 def _moments(points: np.ndarray) -> Moments:

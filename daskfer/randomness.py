@@ -47,3 +47,11 @@ def splitmix64(start: int, rows: np.ndarray) -> np.ndarray:
     mixed *= np.uint64(0x94D049BB133111EB)
     mixed ^= mixed >> np.uint64(31)
     return mixed
+
+
+def drawn_part(positions: np.ndarray, most: int, seed: int, stage: str) -> np.ndarray:
+    """These positions (ascending), or of more than `most` so many, drawn by seed, ascending."""
+    if len(positions) <= most:
+        return positions
+    drawn = generator(seed, stage).choice(len(positions), most, replace=False)
+    return np.asarray(positions[np.sort(drawn)])

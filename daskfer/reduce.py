@@ -197,20 +197,19 @@ def oriented(
     )
 
 
-def check_components(method: Reduce, rows: int, features: int | None = None) -> None:
-    """Refuse more components than the rows, or the features if known, can have, before any work."""
+def check_components(method: Reduce, rows: int, features: int) -> None:
+    """Refuse more components than the rows or the features can have, before any work."""
     if isinstance(method, NoReduction):
         return
-    most = rows - 1 if features is None else min(rows - 1, features)
+    most = min(rows - 1, features)
     least = 1 if method.components == "auto" else method.components
     if least > most:
-        of = "" if features is None else f" of {features:,} features"
         way = (
             f"--set reduce.components={most} or fewer, or more faces" if most else "use more faces"
         )
         raise RecipeError(
-            f"reduce.components={method.components}: {rows:,} fitted rows{of} have at most "
-            f"{most:,}: {way}"
+            f"reduce.components={method.components}: {rows:,} fitted rows of {features:,} features "
+            f"have at most {most:,}: {way}"
         )
 
 

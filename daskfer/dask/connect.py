@@ -78,7 +78,7 @@ class OneThread(WorkerPlugin):
 def prepare_numerics() -> Any:
     """Limit this process's numerical libraries to one thread, and silence what is known.
 
-    What is limited has to be loaded first. scikit-learn, which takes a second to load, is left
+    What is limited has to be loaded first. scikit-learn, which takes long to load, is left
     for later where the environment will limit it too. The filters are for the process, because
     warnings have no filters of a thread's own.
     """

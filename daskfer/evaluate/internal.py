@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from daskfer.blocks import BlockFiles, cut
-from daskfer.cluster import assign
 from daskfer.clusterers import fit_points
 from daskfer.evaluate.silhouette import silhouette
 from daskfer.randomness import generator
@@ -29,18 +28,11 @@ class Spread:
     squares: float
 
 
-def spread(points: np.ndarray, centers: np.ndarray, cluster: np.ndarray | None = None) -> Spread:
-    """One block's part of the sums behind Davies–Bouldin and Calinski–Harabasz.
-
-    The clusters of the points are those of the nearest centres unless they are given.
-    """
+def spread(points: np.ndarray, centers: np.ndarray, cluster: np.ndarray) -> Spread:
+    """One block's part of the sums behind Davies–Bouldin and Calinski–Harabasz."""
     k = len(centers)
     values = points.astype(np.float64)
-    if cluster is None:
-        found = assign(points, centers)
-        cluster, nearest = found.cluster, found.nearest
-    else:
-        nearest = ((values - centers[cluster]) ** 2).sum(axis=1)
+    nearest = ((values - centers[cluster]) ** 2).sum(axis=1)
     return Spread(
         np.bincount(cluster, minlength=k),
         np.bincount(cluster, weights=np.sqrt(nearest), minlength=k),

@@ -17,7 +17,7 @@ import numpy as np
 
 from daskfer.blocks import BlockFiles
 from daskfer.engine import Engine, Handle, InProcess
-from daskfer.randomness import generator
+from daskfer.randomness import drawn_part
 
 SAMPLE_ROWS = 16_384
 """Most rows of sets too large to be scored whole that are drawn, and scored among themselves."""
@@ -151,10 +151,7 @@ def silhouette_on(
 
 def scored_rows(rows: int, most: int, seed: int) -> np.ndarray:
     """Numbers of the rows that are scored, ascending: all, or a sample of more than `most`."""
-    count = scored_count(rows, most)
-    if count == rows:
-        return np.arange(rows)
-    return np.sort(generator(seed, "silhouette").choice(rows, count, replace=False))
+    return drawn_part(np.arange(rows), scored_count(rows, most), seed, "silhouette")
 
 
 def scored_count(rows: int, most: int) -> int:

@@ -19,7 +19,7 @@ from daskfer.balance import Selection
 from daskfer.engine import Engine, Handle
 from daskfer.evaluate.folds import fold_rows
 from daskfer.ingest.sources import Source
-from daskfer.randomness import generator
+from daskfer.randomness import drawn_part
 from daskfer.recipe import (
     Cluster,
     KMeansClusters,
@@ -142,7 +142,7 @@ def sweep(
     faces = ingest(context, sources, range_bytes)
     with context.watch.stage("balance", len(faces.table)):
         selection = balance.select(faces.table, recipe)
-        positions = scored_rows(selection.fit, plan.rows, recipe.seed)
+        positions = drawn_part(selection.fit, plan.rows, recipe.seed, "sweep-sample")
         counts = {
             name: feature_count(faces.side, method) for name, method in representations.items()
         }
@@ -200,14 +200,6 @@ def represent_sections(recipe: Recipe, names: tuple[str, ...]) -> dict[str, Repr
         else recipe_from_dict({"represent": {"method": name}}).represent
         for name in names
     }
-
-
-def scored_rows(fit: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """The positions to work on: all that are fitted, or a sample by seed, in file order."""
-    if len(fit) <= most:
-        return fit
-    drawn = generator(seed, "sweep-sample").choice(len(fit), most, replace=False)
-    return np.asarray(fit[np.sort(drawn)])
 
 
 def _views(

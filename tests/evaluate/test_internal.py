@@ -57,7 +57,10 @@ def test_davies_bouldin_and_calinski_harabasz_equal_scikit_learns(
     # Clusters without points do not count: one more centre, far away.
     centers = np.concatenate([means, [[1e3, 1e3, 1e3]]])
     parts = [
-        internal.spread(points[i : i + block_rows], centers) for i in range(0, 150, block_rows)
+        internal.spread(
+            points[i : i + block_rows], centers, assign(points[i : i + block_rows], centers).cluster
+        )
+        for i in range(0, 150, block_rows)
     ]
     of = fold_pairs(parts, internal.merge_spread)
     assert of.counts.tolist() == [*np.bincount(labels, minlength=k), 0]
@@ -99,7 +102,7 @@ def test_noise_and_halves_are_clustered_as_the_recipe_says(tmp_path: Path) -> No
 
 
 def test_one_filled_cluster_has_no_separation() -> None:
-    of = internal.spread(np.eye(3), np.array([[0.0, 0, 0], [99, 99, 99]]))
+    of = internal.spread(np.eye(3), np.array([[0.0, 0, 0], [99, 99, 99]]), np.zeros(3, int))
     assert np.isnan(internal.davies_bouldin(of, np.array([[0.0, 0, 0], [99, 99, 99]])))
     assert np.isnan(internal.calinski_harabasz(of))
 
