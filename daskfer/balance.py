@@ -6,7 +6,7 @@ Both work on the table of rows alone (labels, splits, digests), which is small; 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,12 +21,14 @@ from daskfer.recipe import BalanceByClass, Classify, NoSplit, RandomSplit, Recip
 class Selection:
     """Positions of the rows (int64, in file order) by what they serve for.
 
-    `labels_used` tells which stages read labels for it, and why; `notes` what a user should know.
+    `unplaced` are rows that would be fitted, were there landmarks in them. `labels_used` tells
+    which stages read labels for it, and why; `notes` what a user should know.
     """
 
     fit: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    unplaced: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64), kw_only=True)
     labels_used: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 

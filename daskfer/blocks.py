@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,29 @@ class BlockFiles:
         if found is None:
             raise ValueError("no positions: expected at least one")
         return found
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Rows of the store, indexed as an array's would be: whoever indexes them reads them.
+
+    To send them is to send their positions, so scikit-learn's searches can hand them to workers.
+    """
+
+    files: BlockFiles
+    positions: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int]:
+        """Number of rows; how wide they are is only known where they are read."""
+        return (len(self.positions),)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        chosen = key[0] if isinstance(key, tuple) else key
+        return self.files.rows(self.positions[chosen])
 
 
 def cut(positions: np.ndarray, block_rows: int) -> list[np.ndarray]:

@@ -49,7 +49,12 @@ def predict(model: Any, points: np.ndarray) -> np.ndarray:
 
 
 def train(
-    points: np.ndarray, pseudo: np.ndarray, method: Classify, seed: int, search: Search
+    points: np.ndarray,
+    pseudo: np.ndarray,
+    method: Classify,
+    seed: int,
+    search: Search,
+    read: Callable[[np.ndarray], Any] | None = None,
 ) -> Classifier | None:
     """Train the second model on pseudo-labels.
 
@@ -63,6 +68,9 @@ def train(
     seed : int
     search : Search
         Runs the cross-validated search over parameters, as joblib's dask backend does.
+    read : callable, optional
+        Gives the rows with these indices (m,) as something that the search can send to workers
+        and index there; by default they are sent themselves.
 
     Returns
     -------
@@ -84,7 +92,8 @@ def train(
     rarest = int(np.unique(pseudo[sample], return_counts=True)[1].min())
     best, score = None, float("nan")
     if rarest >= method.folds:
-        best, score = _choose(points[sample], pseudo[sample], method, seed, search)
+        rows = points[sample] if read is None else read(np.flatnonzero(named)[sample])
+        best, score = _choose(rows, pseudo[sample], method, seed, search)
     else:
         best, _ = _candidates(method, len(points), seed)
     best.fit(points, pseudo)
@@ -111,7 +120,7 @@ def _described(step: Any) -> str:
 
 
 def _choose(
-    points: np.ndarray, pseudo: np.ndarray, method: Classify, seed: int, search: Search
+    points: Any, pseudo: np.ndarray, method: Classify, seed: int, search: Search
 ) -> tuple[Any, float]:
     """The candidate with the best cross-validated agreement, unfitted; the first of equals."""
     from sklearn.base import clone

@@ -19,6 +19,10 @@ class RunFolderError(DaskferError):
     """A run folder that cannot be used for this run."""
 
 
+class MissingPackage(DaskferError):
+    """An optional package that is not installed."""
+
+
 class Stopped(DaskferError):
     """The person at the terminal, or a polite kill, ended the command."""
 
@@ -29,6 +33,10 @@ class SchedulerError(DaskferError):
 
 class CacheError(DaskferError):
     """A store that cannot be listed or cleared as asked, or not now."""
+
+
+class ModelFileError(DaskferError):
+    """A model file that cannot be found or is not the one that is expected."""
 
 
 def one_line(error: BaseException) -> str:

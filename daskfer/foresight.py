@@ -10,9 +10,9 @@ from daskfer.evaluate.silhouette import scored_count
 from daskfer.faces import FaceTable
 from daskfer.mixture import check_columns
 from daskfer.naming import check_labels
-from daskfer.recipe import NoReduction, Pca, Recipe, Reduce
+from daskfer.recipe import Expression, NoReduction, Parts, Pca, Recipe, Reduce
 from daskfer.reduce import check_components
-from daskfer.represent import feature_count
+from daskfer.represent import feature_count, widest
 
 
 def check_feasible(
@@ -40,6 +40,7 @@ def check_feasible(
     rows, features = len(selection.fit), feature_count(side, recipe.represent)
     check_components(recipe.reduce, rows, features)
     check_clusters(recipe.cluster, rows)
+    check_parts(recipe)
     reduced = not isinstance(recipe.reduce, NoReduction)
     check_columns(recipe.cluster, _stated(recipe.reduce) if reduced else features)
     check_labels(recipe.name, table.emotion[selection.fit])
@@ -47,6 +48,20 @@ def check_feasible(
     check_folds(folded, recipe.evaluate.folds, recipe.cluster.clusters, _stated(recipe.reduce))
     if memory is not None:
         check_memory(recipe, rows, side, memory)
+
+
+def check_parts(recipe: Recipe) -> None:
+    """Refuse to reduce parts of what has none.
+
+    Raises
+    ------
+    RecipeError
+    """
+    if isinstance(recipe.reduce, Parts) and not isinstance(recipe.represent, Expression):
+        raise RecipeError(
+            f"reduce.method=parts needs represent.method=expression, but the recipe has "
+            f"{recipe.represent.method}: use --set reduce.method=pca, or --recipe expression"
+        )
 
 
 def check_memory(recipe: Recipe, rows: int, side: int, memory: int) -> None:
@@ -61,14 +76,14 @@ def check_memory(recipe: Recipe, rows: int, side: int, memory: int) -> None:
     """
     features = feature_count(side, recipe.represent)
     faces = f"{features:,} features of {side}×{side} pixels"
-    if isinstance(recipe.reduce, Pca):
-        needed = covariance_bytes(features)
+    if isinstance(recipe.reduce, Pca | Parts):
+        needed = covariance_bytes(widest(side, recipe.represent))
         if needed > memory:
             raise RecipeError(
-                f"reduce.method=pca: the covariance of {faces} needs {_gigabytes(needed)} in one "
-                f"task, and the smallest worker may use {_gigabytes(memory)}: use "
-                "--set represent.method=hog or a smaller --set ingest.size, or give workers more "
-                "memory"
+                f"reduce.method={recipe.reduce.method}: the covariance of {faces} needs "
+                f"{_gigabytes(needed)} in one task, and the smallest worker may use "
+                f"{_gigabytes(memory)}: use --set represent.method=hog or a smaller "
+                "--set ingest.size, or give workers more memory"
             )
     if recipe.evaluate.folds:
         rows = scored_count(rows, recipe.evaluate.silhouette_rows)

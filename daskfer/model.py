@@ -11,8 +11,8 @@ from daskfer.clusterers import Clusterer, from_arrays
 from daskfer.errors import RunFolderError
 from daskfer.faces import EMOTIONS
 from daskfer.naming import Names
+from daskfer.parts import AnyReducer
 from daskfer.recipe import Recipe
-from daskfer.reduce import Reducer
 
 FORMAT = 1
 
@@ -53,10 +53,11 @@ def write_model(
     folder: str,
     recipe: Recipe,
     side: int,
-    reducer: Reducer,
+    reducer: AnyReducer,
     clusters: Clusterer,
     names: Names,
     classifier: tuple[Any, str] | None,
+    face: AnyReducer | None = None,
 ) -> None:
     """Write the parts of a model and, last, model.json with their checksums.
 
@@ -70,13 +71,18 @@ def write_model(
     reducer, clusters, names
         Fitted parts, in the order in which they are applied.
     classifier : (estimator, description) or None
-        The second model, whose input is the reducer's output.
+        The second model, whose input is the reducer's output, or `face`'s where that is given.
+    face : reducer, optional
+        What the second model sees, where that is not what the clusters see.
     """
     reducer.save(storage.join(folder, "reducer.npz"))
     storage.write_arrays(
         storage.join(folder, "clusters.npz"), **clusters.arrays(), emotion=names.emotion
     )
     parts = ["reducer.npz", "clusters.npz"]
+    if face is not None:
+        face.save(storage.join(folder, "face.npz"))
+        parts.append("face.npz")
     if classifier is not None:
         storage.write_whole(storage.join(folder, "classifier.skops"), save_estimator(classifier[0]))
         parts.append("classifier.skops")

@@ -41,8 +41,8 @@ class Names:
     labels_used: tuple[tuple[str, str], ...] = ()
 
     def of(self, cluster: np.ndarray) -> np.ndarray:
-        """Emotion codes, int8 (n,), of faces in these clusters."""
-        return self.emotion[cluster]
+        """Emotion codes, int8 (n,), of faces in these clusters; UNKNOWN where they have none."""
+        return np.where(cluster == UNKNOWN, np.int8(UNKNOWN), self.emotion[cluster])
 
     def as_dict(self) -> dict[str, Any]:
         """What names.yaml holds."""

@@ -15,6 +15,7 @@ from daskfer.engine import Engine
 from daskfer.foresight import check_feasible
 from daskfer.ingest.sources import Source
 from daskfer.naming import Names, name_clusters
+from daskfer.parts import fit_parts, wishes_of
 from daskfer.recipe import Recipe
 from daskfer.reduce import fit_pca, identity
 from daskfer.stages.classify import Trained, train
@@ -33,6 +34,9 @@ METHODS = Methods(
         "svd": lambda engine, *rest: ml.fit_truncated_svd(*rest),
         "pca": lambda engine, features, pieces, method, seed: fit_pca(
             engine, features, pieces, method
+        ),
+        "parts": lambda engine, features, pieces, method, seed: fit_parts(
+            engine, features, pieces, wishes_of(method), method
         ),
         "none": lambda engine, features, *rest: identity(features.dimensions),
     },
@@ -100,15 +104,16 @@ def _after_ingest(context: Context, faces: Faces) -> Result:
     with watch.stage("balance", len(faces.table)):
         selection = balance.select(faces.table, recipe)
         check_feasible(recipe, faces.table, selection, faces.side, engine.memory())
-    features, features_key = represent(context, faces)
-    reduced = reduce(context, features, features_key, selection)
-    clusters = cluster(context, reduced, selection)
+    represented = represent(context, faces, selection)
+    selection = represented.among(selection)
+    reduced = reduce(context, represented, selection.fit)
+    clusters = cluster(context, reduced, selection.fit, represented.placed)
     with watch.stage("name", len(clusters.centers)):
         fit = selection.fit
         names = name_clusters(
             recipe.name, clusters.cluster[fit], faces.table.emotion[fit], len(clusters.centers)
         )
-    trained = train(context, faces.table, selection, reduced, clusters, names)
-    found = evaluate(context, faces.table, selection, features, reduced, clusters)
-    numbers = figures(context, faces, selection, reduced, names, trained, found)
+    trained = train(context, faces.table, selection, represented, reduced, clusters, names)
+    found = evaluate(context, faces.table, selection, represented.features, reduced, clusters)
+    numbers = figures(context, faces, selection, reduced, clusters, names, trained, found)
     return Result(recipe, faces, selection, reduced, clusters, names, trained, found, numbers)

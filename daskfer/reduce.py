@@ -20,8 +20,8 @@ from daskfer.blocks import cut, groups
 from daskfer.engine import Engine
 from daskfer.errors import RecipeError
 from daskfer.randomness import generator
-from daskfer.recipe import NoReduction, Pca, Reduce, Rule
-from daskfer.represent import Features
+from daskfer.recipe import NoReduction, Parts, Pca, Reduce, Rule
+from daskfer.represent import FeatureRows
 
 LANCZOS_SHARE = 16
 """Components are found one after another when they are at most this share of the features."""
@@ -64,20 +64,43 @@ class Reducer:
         components = (features - mean) @ self.axes.T.astype(np.float32) - rest.astype(np.float32)
         return components.astype(np.float32, copy=False)
 
+    @property
+    def components(self) -> int:
+        """Number of components."""
+        return len(self.axes)
+
+    @property
+    def explained_share(self) -> float | None:
+        """Share of the variance that the components explain; None where there is none."""
+        if self.total_variance <= 0:
+            return None
+        return float(self.explained_variance.sum() / self.total_variance)
+
+    def block(self, features: FeatureRows, number: int) -> np.ndarray:
+        """Components, float32 (n, c), of one block of faces."""
+        return self.transform(features.block(number))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it, by names, for a file."""
+        return {
+            "mean": self.mean,
+            "axes": self.axes,
+            "explained_variance": self.explained_variance,
+            "total_variance": np.array(self.total_variance),
+        }
+
     def save(self, path: str) -> None:
         """Write the map as .npz."""
-        storage.write_arrays(
-            path,
-            mean=self.mean,
-            axes=self.axes,
-            explained_variance=self.explained_variance,
-            total_variance=np.array(self.total_variance),
-        )
+        storage.write_arrays(path, **self.arrays())
 
     @classmethod
     def load(cls, path: str) -> Reducer:
         """Read what `save` wrote."""
-        arrays = storage.read_arrays(path)
+        return cls.from_arrays(storage.read_arrays(path))
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Reducer:
+        """The map of which these are the arrays."""
         return cls(
             arrays["mean"],
             arrays["axes"],
@@ -199,7 +222,7 @@ def oriented(
 
 def check_components(method: Reduce, rows: int, features: int) -> None:
     """Refuse more components than the rows or the features can have, before any work."""
-    if isinstance(method, NoReduction):
+    if isinstance(method, NoReduction | Parts):
         return
     most = min(rows - 1, features)
     least = 1 if method.components == "auto" else method.components
@@ -213,11 +236,13 @@ def check_components(method: Reduce, rows: int, features: int) -> None:
         )
 
 
-def fit_pca(engine: Engine, features: Features, pieces: list[np.ndarray], method: Pca) -> Reducer:
+def fit_pca(
+    engine: Engine, features: FeatureRows, pieces: list[np.ndarray], method: Pca
+) -> Reducer:
     """Exact principal components of the rows at the positions in `pieces`, a block each."""
     total = engine.total(
         "reduce",
-        _group_moments,
+        group_moments,
         groups(pieces),
         combine=merge_moments,
         shared=(features, len(pieces[0])),
@@ -245,7 +270,8 @@ def count_components(of: Moments, rule: Rule) -> int:
     return components.choose(eigenvalues, variances, of.count, rule)
 
 
-def _group_moments(positions: np.ndarray, features: Features, block_rows: int) -> Moments:
+def group_moments(positions: np.ndarray, features: FeatureRows, block_rows: int) -> Moments:
+    """Moments of the rows at these positions, of which `block_rows` are held at a time."""
     return moments_of(features.rows(piece) for piece in cut(positions, block_rows))
 
 

@@ -125,6 +125,7 @@ class RunFolder:
             result.clusters.model,
             result.names,
             None if trained is None else (trained.classifier.model, trained.classifier.description),
+            None if trained is None else trained.face,
         )
         write_report(self.file("report.html"), result, metrics)
         storage.write_json(self.file("metrics.json"), metrics)
@@ -152,8 +153,9 @@ def default_path(recipe_name: str, recipe: Recipe, sources: list[Source]) -> str
 def labels_parquet(result: Result) -> bytes:
     """The file labels.parquet: a row for every good row of the inputs, in reading order.
 
-    Columns: row (int64), source (text), cluster (int32), emotion (text, null where the cluster
-    has no name), confidence (float32), role (fit, validation, test or none).
+    Columns: row (int64), source (text), cluster (int32, null for a face without landmarks),
+    emotion (text, null where the cluster has no name), confidence (float32), role (fit,
+    validation, test or none).
     """
     import numpy as np
     import pyarrow as pa
@@ -169,7 +171,7 @@ def labels_parquet(result: Result) -> bytes:
     columns = {
         "row": pa.array(table.row, pa.int64()),
         "source": _coded(table.source, list(result.faces.sources)),
-        "cluster": pa.array(clusters.cluster, pa.int32()),
+        "cluster": pa.array(clusters.cluster, pa.int32(), mask=clusters.cluster == UNKNOWN),
         "emotion": _coded(emotion, list(EMOTIONS), emotion == UNKNOWN),
         "confidence": pa.array(clusters.confidence, pa.float32()),
         "role": _coded(role, ["none", "fit", "validation", "test"]),

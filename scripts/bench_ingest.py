@@ -157,6 +157,9 @@ class Quiet:
         """Refuse to time a store that was there."""
         raise RuntimeError("the store was not empty")
 
+    def say(self, text: str) -> None:
+        """Let words pass."""
+
 
 def dropped_from_cache(path: Path) -> bool:
     """Ask the system to forget a file's pages; whether it could be asked."""

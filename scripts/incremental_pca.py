@@ -26,7 +26,7 @@ from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
 from daskfer.ingest.finding import find_sources
 from daskfer.pipeline import METHODS
-from daskfer.recipe import IncrementalPca, Pca, load_recipe
+from daskfer.recipe import IncrementalPca, Pca, Pixels, load_recipe
 from daskfer.reduce import fit_pca
 from daskfer.represent import Features
 from daskfer.stages.context import Context
@@ -55,7 +55,7 @@ def compare(client: Client, folder: str, path: str, components: int, per_class: 
         Context(recipe, Store(folder), engine, METHODS, Progress()), find_sources([path])
     )
     fit = select(faces.table, recipe).fit
-    features = Features(faces.pixels, None, faces.side, "minmax", recipe.represent)
+    features = Features(faces.pixels, None, faces.side, "minmax", Pixels())
     pieces = cut(fit, recipe.block_rows)
     start = time.perf_counter()
     exact = fit_pca(engine, features, pieces, Pca(components=components, whiten=False))

@@ -25,6 +25,9 @@ class Silent:
     def reused(self) -> None:
         self.reuses += 1
 
+    def say(self, text: str) -> None:
+        pass
+
 
 def context_of(recipe: Recipe, root: str) -> Context:
     """A context for stages that fit nothing."""

@@ -44,6 +44,7 @@ def trained(folder: Path, emotion: list[int], sizes: list[int] = SIZES, **keys: 
         context,
         SimpleNamespace(emotion=named[cluster]),  # type: ignore[arg-type]
         Selection(np.arange(rows), nothing, nothing),
+        SimpleNamespace(),  # type: ignore[arg-type]
         SimpleNamespace(points=files),  # type: ignore[arg-type]
         SimpleNamespace(cluster=cluster, key="clusters"),  # type: ignore[arg-type]
         SimpleNamespace(emotion=named, of=lambda cluster: named[cluster]),  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from daskfer import __version__
-from daskfer.cli import cache, demo, inspect, run, sweep
+from daskfer.cli import cache, demo, inspect, models, run, sweep
 from daskfer.cli.console import Progress
 from daskfer.errors import DaskferError, Stopped, one_line
 
@@ -54,6 +54,11 @@ _cache.callback(invoke_without_command=True)(_interruptible(cache.overview, "lis
 _cache.command("list")(_interruptible(cache.list_folders, "lists it again"))
 _cache.command("clear")(_interruptible(cache.clear, "clears the rest"))
 app.add_typer(_cache, name="cache")
+
+_models = typer.Typer(rich_markup_mode=None)
+_models.callback(invoke_without_command=True)(_interruptible(models.overview, "lists them again"))
+_models.command("get")(_interruptible(models.get, "fetches it again"))
+app.add_typer(_models, name="models")
 
 
 def _show_version(wanted: bool) -> None:

@@ -31,7 +31,7 @@ def inspect(
     scheduler: options.Scheduler = None,
     cluster: options.ClusterFile = None,
     workers: options.Workers = None,
-    processes: options.Processes = False,
+    processes: options.Processes = None,
     store: options.StoreFolder = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print everything as JSON instead of tables.")

@@ -42,9 +42,12 @@ Workers = Annotated[
     int | None, typer.Option(min=1, help="Workers to start; by default one a core.")
 ]
 Processes = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--processes/--threads", help="Local workers as processes, or as threads of this one."
+        "--processes/--threads",
+        help="Local workers as processes, or as threads of this one; by default threads, but "
+        "processes for recipe expression, whose model runs on one thread of a process at a time.",
+        show_default=False,
     ),
 ]
 StoreFolder = Annotated[

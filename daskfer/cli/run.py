@@ -27,7 +27,7 @@ def run(
     scheduler: options.Scheduler = None,
     cluster: options.ClusterFile = None,
     workers: options.Workers = None,
-    processes: options.Processes = False,
+    processes: options.Processes = None,
     store: options.StoreFolder = None,
     csv_block: options.CsvBlock = options.DEFAULT_RANGE_MB,
     as_json: Annotated[
@@ -42,8 +42,8 @@ def run(
     from daskfer.recipe import load_recipe
 
     prepare_process()
-    place = place_of(scheduler, cluster, workers, processes)
     resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
+    place = place_of(scheduler, cluster, workers, processes, resolved)
     metrics, folder = run_job(inputs, recipe, resolved, out, store, place, csv_block << 20)
     show(metrics, folder, as_json)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from daskfer.cli.console import Progress
     from daskfer.dask.connect import Where
     from daskfer.dask.engine import DaskEngine
+    from daskfer.recipe import Recipe
     from daskfer.store import Store
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -43,9 +44,16 @@ def prepare_process() -> None:
 
 
 def place_of(
-    scheduler: str | None, cluster: str | None, workers: int | None, processes: bool
+    scheduler: str | None,
+    cluster: str | None,
+    workers: int | None,
+    processes: bool | None,
+    recipe: Recipe | None = None,
 ) -> Callable[[], Where]:
     """Where to compute, as a function: to make it imports Dask.
+
+    Local workers are threads, or processes where the recipe's stages would keep threads waiting
+    for the interpreter, unless the user says.
 
     Raises
     ------
@@ -54,6 +62,9 @@ def place_of(
     """
     if scheduler is not None and cluster is not None:
         raise RecipeError("--scheduler and --cluster exclude each other: give one of them")
+
+    if processes is None:
+        processes = recipe is not None and recipe.represent.method == "expression"
 
     def make() -> Where:
         from daskfer.dask.connect import Where

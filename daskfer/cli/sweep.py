@@ -64,7 +64,7 @@ def sweep(
     scheduler: options.Scheduler = None,
     cluster: options.ClusterFile = None,
     workers: options.Workers = None,
-    processes: options.Processes = False,
+    processes: options.Processes = None,
     store: options.StoreFolder = None,
     csv_block: options.CsvBlock = options.DEFAULT_RANGE_MB,
     as_json: Annotated[

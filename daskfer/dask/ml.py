@@ -16,14 +16,14 @@ from daskfer.blocks import BlockFiles
 from daskfer.cluster import Centers
 from daskfer.recipe import IncrementalPca, KMeansClusters, Svd
 from daskfer.reduce import Reducer, oriented
-from daskfer.represent import Features
+from daskfer.represent import FeatureRows
 
 if TYPE_CHECKING:
     import dask.array as da
 
 
 def rows_array(
-    source: Features | BlockFiles, pieces: list[np.ndarray], columns: int, stage: str
+    source: FeatureRows | BlockFiles, pieces: list[np.ndarray], columns: int, stage: str
 ) -> da.Array:
     """A dask array of float64 rows, with known chunks: one piece of positions a chunk.
 
@@ -46,12 +46,12 @@ def rows_array(
     return da.concatenate(chunks, axis=0)
 
 
-def _load_rows(source: Features | BlockFiles, positions: np.ndarray) -> np.ndarray:
+def _load_rows(source: FeatureRows | BlockFiles, positions: np.ndarray) -> np.ndarray:
     return source.rows(positions).astype(np.float64)
 
 
 def fit_incremental_pca(
-    features: Features, pieces: list[np.ndarray], method: IncrementalPca, seed: int
+    features: FeatureRows, pieces: list[np.ndarray], method: IncrementalPca, seed: int
 ) -> Reducer:
     """dask-ml's IncrementalPCA of the rows at the positions in `pieces`.
 
@@ -81,7 +81,7 @@ def fit_incremental_pca(
 
 
 def fit_truncated_svd(
-    features: Features, pieces: list[np.ndarray], method: Svd, seed: int
+    features: FeatureRows, pieces: list[np.ndarray], method: Svd, seed: int
 ) -> Reducer:
     """dask-ml's TruncatedSVD: as principal components, of rows that are not centred."""
     from dask_ml.decomposition import TruncatedSVD

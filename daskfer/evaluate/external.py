@@ -40,8 +40,8 @@ class Agreement:
 
 
 def contingency(cluster: np.ndarray, emotion: np.ndarray, k: int) -> np.ndarray:
-    """Counts, int64 (k, 7), of faces by cluster and emotion, but for those of unknown emotion."""
-    known = emotion != UNKNOWN
+    """Counts, int64 (k, 7), of faces by cluster and emotion, where both are known."""
+    known = (emotion != UNKNOWN) & (cluster != UNKNOWN)
     flat = cluster[known].astype(np.int64) * len(EMOTIONS) + emotion[known]
     return np.bincount(flat, minlength=k * len(EMOTIONS)).reshape(k, len(EMOTIONS))
 
@@ -60,26 +60,31 @@ def majority_share(table: np.ndarray) -> float:
 
 
 def agreement(cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int) -> Agreement | None:
-    """Score clusters (int32, n) against emotions (int8, n); None when no emotion is known."""
+    """Score clusters (int32, n) against emotions (int8, n); None when no emotion is known.
+
+    A face without a cluster counts as a miss in all shares, also by chance.
+    """
     from sklearn.metrics import adjusted_rand_score
 
-    known = emotion != UNKNOWN
+    known = (emotion != UNKNOWN) & (cluster != UNKNOWN)
     if not known.any():
         return None
     table = contingency(cluster, emotion, k)
+    placed = float(known.sum() / (emotion != UNKNOWN).sum())
     draws = random_tables(table, seed)
-    matched = np.array([matched_share(draw) for draw in draws])
-    majority = np.array([majority_share(draw) for draw in draws])
+    matched = placed * np.array([matched_share(draw) for draw in draws])
+    majority = placed * np.array([majority_share(draw) for draw in draws])
+    matched_found, majority_found = placed * matched_share(table), placed * majority_share(table)
     return Agreement(
         nmi=normalized_information(table),
         ari=float(adjusted_rand_score(emotion[known], cluster[known])),
-        hungarian_accuracy=matched_share(table),
-        majority_accuracy=majority_share(table),
+        hungarian_accuracy=matched_found,
+        majority_accuracy=majority_found,
         chance_accuracy=float(majority.mean()),
         hungarian_chance=float(matched.mean()),
         nmi_chance=float(np.mean([normalized_information(draw) for draw in draws])),
-        hungarian_p=_share_as_high(matched, matched_share(table)),
-        majority_p=_share_as_high(majority, majority_share(table)),
+        hungarian_p=_share_as_high(matched, matched_found),
+        majority_p=_share_as_high(majority, majority_found),
     )
 
 

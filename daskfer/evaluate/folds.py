@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daskfer.blocks import BlockFiles
 from daskfer.clusterers import fit_points
 from daskfer.errors import RecipeError
 from daskfer.evaluate.silhouette import silhouette
 from daskfer.randomness import generator
 from daskfer.recipe import Cluster, NoReduction, Reduce, Svd
-from daskfer.represent import Features
+from daskfer.represent import FeatureRows
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def check_folds(rows: int, folds: int, clusters: int, components: int) -> None:
 def score_fold(
     held_out: np.ndarray,
     number: int,
-    features: Features,
+    features: FeatureRows | BlockFiles,
     positions: np.ndarray,
     reduce: Reduce,
     method: Cluster,

@@ -7,6 +7,7 @@ labels on any number of workers.
 
 from __future__ import annotations
 
+from daskfer.recipe.expression import PARTS, Expression, Parts
 from daskfer.recipe.reading import load_recipe, recipe_from_dict, shipped_recipes
 from daskfer.recipe.sections import (
     Balance,
@@ -40,11 +41,13 @@ from daskfer.recipe.sections import (
 )
 
 __all__ = [
+    "PARTS",
     "Balance",
     "BalanceByClass",
     "Classify",
     "Cluster",
     "Evaluate",
+    "Expression",
     "Gmm",
     "Hog",
     "IncrementalPca",
@@ -58,6 +61,7 @@ __all__ = [
     "NoReduction",
     "NoSplit",
     "Normalize",
+    "Parts",
     "Pca",
     "Pixels",
     "RandomSplit",

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from daskfer.errors import RecipeError, one_line
+from daskfer.recipe.expression import Expression, Parts
 from daskfer.recipe.sections import (
     BalanceByClass,
     Classify,
@@ -44,8 +45,8 @@ _STAGES: dict[str, tuple[type, ...]] = {
     "split": (UsageSplit, RandomSplit, NoSplit),
     "normalize": (Normalize,),
     "balance": (NoBalance, BalanceByClass),
-    "represent": (Pixels, Hog),
-    "reduce": (IncrementalPca, Pca, Svd, NoReduction),
+    "represent": (Pixels, Hog, Expression),
+    "reduce": (IncrementalPca, Pca, Svd, Parts, NoReduction),
     "cluster": (KMeansClusters, Gmm),
     "name": (NameByDominant, NameByFile, NoNames),
     "classify": (Classify,),

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import yaml
 
-from daskfer.errors import RecipeError
+from daskfer.recipe.expression import Expression, Parts
+from daskfer.recipe.values import check
 
 Rule = Literal["parallel-analysis", "gavish-donoho"]
 """How ``reduce.components: auto`` chooses (see `daskfer.components`)."""
@@ -17,12 +18,6 @@ NEEDS_A_NUMBER = {
     "hint": "dask-ml's methods need to be told how many; --set reduce.method=pca can choose: auto"
 }
 """What a user who gave something else than a whole number is told besides."""
-
-
-def check(condition: bool, message: str) -> None:
-    """Raise a `RecipeError` with this message unless the condition holds."""
-    if not condition:
-        raise RecipeError(message)
 
 
 @dataclass(frozen=True)
@@ -273,7 +268,10 @@ class Classify:
 
     With ``balance: cluster`` it is trained on no more than `per_cluster` rows of each cluster,
     drawn by seed; ``min`` is as many as the smallest named cluster has. That reads no label. Of
-    more than `train_rows` it learns from so many, drawn by seed.
+    more than `train_rows` it learns from so many, drawn by seed. It sees what the clusters are
+    made from, or with ``features: face`` all that is known of a face: of each part (see
+    `daskfer.stages.reduce`) at most `components` components. It learns from the share `nearest`
+    of each cluster's rows that are nearest to its centre.
     """
 
     model: Literal["auto", "logistic", "nystroem", "svm", "boosting", "mlp", "none"] = "auto"
@@ -282,8 +280,13 @@ class Classify:
     train_rows: int = 100_000
     balance: Literal["none", "cluster"] = "none"
     per_cluster: int | Literal["min"] = "min"
+    features: Literal["clusters", "face"] = "clusters"
+    components: int = 300
+    nearest: float = 1.0
 
     def __post_init__(self) -> None:
+        check(self.components >= 1, f"classify.components={self.components}: expected 1 or more")
+        check(0 < self.nearest <= 1, f"classify.nearest={self.nearest}: expected above 0, up to 1")
         check(self.folds >= 2, f"classify.folds={self.folds}: expected 2 or more")
         if isinstance(self.per_cluster, int):
             check(
@@ -327,8 +330,8 @@ class Evaluate:
 
 Split = UsageSplit | RandomSplit | NoSplit
 Balance = NoBalance | BalanceByClass
-Represent = Pixels | Hog
-Reduce = IncrementalPca | Pca | Svd | NoReduction
+Represent = Pixels | Hog | Expression
+Reduce = IncrementalPca | Pca | Svd | Parts | NoReduction
 Cluster = KMeansClusters | Gmm
 Name = NameByDominant | NameByFile | NoNames
 

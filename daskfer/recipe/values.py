@@ -8,6 +8,12 @@ from typing import Any, Literal, get_args, get_origin
 from daskfer.errors import RecipeError
 
 
+def check(condition: bool, message: str) -> None:
+    """Raise a `RecipeError` with this message unless the condition holds."""
+    if not condition:
+        raise RecipeError(message)
+
+
 def checked(key: str, value: Any, kind: Any) -> Any:
     """The value if it is of the kind, with whole floats and numbers in text brought over."""
     options = get_args(kind) if get_origin(kind) is not Literal else ()

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from daskfer.blocks import BlockFiles
-from daskfer.errors import RecipeError
 from daskfer.normalize import normalize, shift_and_scale
-from daskfer.recipe import Hog, Represent
+from daskfer.recipe import PARTS, Expression, Hog, Pixels, Represent
+
+
+class FeatureRows(Protocol):
+    """Features of all faces, wherever they come from."""
+
+    def rows(self, positions: np.ndarray) -> np.ndarray:
+        """Features, float32 (m, d), of the faces at these positions."""
+
+    def block(self, number: int) -> np.ndarray:
+        """Features of one block of faces."""
+
+    @property
+    def dimensions(self) -> int:
+        """Number of features of a face."""
 
 
 def is_stored(method: Represent) -> bool:
     """Whether a representation costs more to compute again than to read back."""
-    return isinstance(method, Hog)
+    return not isinstance(method, Pixels)
 
 
-def represent(pixels: np.ndarray, side: int, normalization: str, method: Represent) -> np.ndarray:
+def represent(
+    pixels: np.ndarray, side: int, normalization: str, method: Pixels | Hog
+) -> np.ndarray:
     """Features, float32 (n, d), of faces given as uint8 pixels (n, side * side)."""
     if isinstance(method, Hog):
         from daskfer.represent.hog import hog
@@ -28,24 +44,32 @@ def represent(pixels: np.ndarray, side: int, normalization: str, method: Represe
 
 
 def feature_count(side: int, method: Represent) -> int:
-    """Number of features of a face of this side.
+    """Number of features of a face of this side, as a reduction sees them that knows no parts.
 
     Raises
     ------
     RecipeError
         When the faces are too small for the method's keys.
     """
-    if not isinstance(method, Hog):
-        return side * side
-    cells = (side - 2 * method.margin) // method.cell
-    if cells < method.block:
-        raise RecipeError(
-            f"represent: faces of {side}×{side} pixels less a margin of {method.margin} hold "
-            f"{max(cells, 0)} cells of {method.cell} pixels a side, but a block needs "
-            f"{method.block}: lower represent.cell, represent.block or represent.margin"
-        )
-    blocks = cells - method.block + 1
-    return blocks * blocks * method.block * method.block * method.orientations
+    if isinstance(method, Hog):
+        from daskfer.represent.hog import hog_count
+
+        return hog_count(side, method)
+    if isinstance(method, Expression):
+        from daskfer.represent.expression.features import part_dimensions
+
+        part_dimensions("hog", side, method)
+        return part_dimensions("blendshapes", side, method)
+    return side * side
+
+
+def widest(side: int, method: Represent) -> int:
+    """Number of features of the largest part that is reduced by itself."""
+    if isinstance(method, Expression):
+        from daskfer.represent.expression.features import part_dimensions
+
+        return max(part_dimensions(name, side, method) for name in PARTS)
+    return feature_count(side, method)
 
 
 @dataclass(frozen=True)
@@ -56,7 +80,7 @@ class Features:
     stored: BlockFiles | None
     side: int
     normalization: str
-    method: Represent
+    method: Pixels | Hog
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """Features, float32 (m, d), of the faces at these positions."""

@@ -14,6 +14,7 @@ from functools import cache
 import numba
 import numpy as np
 
+from daskfer.errors import RecipeError
 from daskfer.recipe import Hog
 
 _CLIP = 0.2
@@ -35,7 +36,7 @@ def hog(pixels: np.ndarray, side: int, scale: np.ndarray, method: Hog) -> np.nda
     Returns
     -------
     float32 array (n, d)
-        d as `daskfer.represent.feature_count` says.
+        d as `hog_count` says.
     """
     bins, sizes = _gradient_table(method.orientations)
     inner = side - 2 * method.margin
@@ -55,6 +56,25 @@ def hog(pixels: np.ndarray, side: int, scale: np.ndarray, method: Hog) -> np.nda
             bins, sizes, scale.astype(np.float32), np.float32(0.5 if method.mirror else 1), out,
         )  # fmt: skip
     return out
+
+
+def hog_count(side: int, method: Hog) -> int:
+    """Number of features of a face of this side.
+
+    Raises
+    ------
+    RecipeError
+        When the faces are too small for the method's keys.
+    """
+    cells = (side - 2 * method.margin) // method.cell
+    if cells < method.block:
+        raise RecipeError(
+            f"represent: faces of {side}×{side} pixels less a margin of {method.margin} hold "
+            f"{max(cells, 0)} cells of {method.cell} pixels a side, but a block needs "
+            f"{method.block}: lower represent.cell, represent.block or represent.margin"
+        )
+    blocks = cells - method.block + 1
+    return blocks * blocks * method.block * method.block * method.orientations
 
 
 @cache

@@ -10,15 +10,17 @@ import numpy as np
 
 from daskfer import classify, storage
 from daskfer.balance import Selection, balance_clusters
-from daskfer.blocks import BlockFiles, cut
+from daskfer.blocks import BlockFiles, StoredRows, cut
 from daskfer.classify import Classifier, Scores, drawn_rows
 from daskfer.faces import UNKNOWN, FaceTable
 from daskfer.model import load_estimator, save_estimator
 from daskfer.naming import Names
+from daskfer.parts import AnyReducer
 from daskfer.stages.cluster import Clusters
 from daskfer.stages.context import Context
 from daskfer.stages.ingest import array_fingerprint
-from daskfer.stages.reduce import Reduced
+from daskfer.stages.reduce import Reduced, reduce_face
+from daskfer.stages.represent import Represented
 
 PREDICTED_ROWS = 32_768
 """Rows that a task labels."""
@@ -28,7 +30,8 @@ PREDICTED_ROWS = 32_768
 class Trained:
     """The second model, and its figures against true labels by the rows they are of.
 
-    `rows` is how many it was trained on, and `notes` what a user should know of that.
+    `rows` is how many it was trained on, and `notes` what a user should know of that. `face` is
+    the map to what it sees, where that is not what the clusters see.
     """
 
     classifier: Classifier
@@ -37,12 +40,14 @@ class Trained:
     test: Scores
     rows: int
     notes: tuple[str, ...] = ()
+    face: AnyReducer | None = None
 
 
 def train(
     context: Context,
     table: FaceTable,
     selection: Selection,
+    represented: Represented,
     reduced: Reduced,
     clusters: Clusters,
     names: Names,
@@ -59,6 +64,9 @@ def train(
         metadata.version("scikit-learn"),
     )
     with context.watch.stage("classify", len(selection.fit)):
+        seen = reduced
+        if recipe.classify.features == "face" and recipe.classify.model != "none":
+            seen = reduce_face(context, represented, selection.fit)
         path = folder.file("classifier.skops")
         summary = folder.summary()
         if summary is None:
@@ -67,11 +75,12 @@ def train(
             found = None
             if len(rows) > 0:
                 found = classify.train(
-                    reduced.points.rows(rows),
+                    seen.points.rows(rows),
                     names.of(clusters.cluster[rows]),
                     recipe.classify,
                     recipe.seed,
                     context.methods.search,
+                    lambda sample: StoredRows(seen.points, rows[sample]),
                 )
             if found is not None:
                 storage.write_whole(path, save_estimator(found.model))
@@ -88,11 +97,12 @@ def train(
         )
         return Trained(
             classifier,
-            _score(context, path, table, reduced, selection.fit),
-            _score(context, path, table, reduced, selection.validation),
-            _score(context, path, table, reduced, selection.test),
+            _score(context, path, table, seen, selection.fit),
+            _score(context, path, table, seen, selection.validation),
+            _score(context, path, table, seen, selection.test),
             summary["rows"],
             tuple(summary["notes"]),
+            None if seen is reduced else seen.reducer,
         )
 
 
@@ -102,7 +112,7 @@ def _training_rows(
     """Indices of the fitting rows that the second model learns from, and what to say of them."""
     method, cluster = context.recipe.classify, clusters.cluster[selection.fit]
     emotion = names.of(cluster)
-    named = np.flatnonzero(emotion != UNKNOWN)
+    named = np.flatnonzero((emotion != UNKNOWN) & _near(clusters, selection.fit, method.nearest))
     if method.model == "none":
         return named[:0], []
     kept = balance_clusters(selection.fit[named], cluster[named], method, context.recipe.seed)
@@ -122,6 +132,18 @@ def _training_rows(
         )
         chosen = chosen[drawn]
     return chosen, notes
+
+
+def _near(clusters: Clusters, fit: np.ndarray, share: float) -> np.ndarray:
+    """Which fitted rows are among this share of their cluster's that is nearest to its centre."""
+    if share == 1:
+        return np.ones(len(fit), bool)
+    cluster, away = clusters.cluster[fit], clusters.nearest[fit]
+    order = np.lexsort((away, cluster))
+    counts = np.bincount(cluster, minlength=len(clusters.centers))
+    rank = np.empty(len(fit), np.int64)
+    rank[order] = np.arange(len(fit)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return rank < np.maximum(np.ceil(share * counts), 1)[cluster]
 
 
 def _summary(found: Classifier | None) -> dict[str, object]:

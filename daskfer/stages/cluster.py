@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from daskfer import storage
-from daskfer.balance import Selection
 from daskfer.blocks import BlockFiles, cut
 from daskfer.cluster import check_clusters, largest_first, starting_centers
 from daskfer.clusterers import Clusterer, from_arrays
 from daskfer.em import starting_mixture
+from daskfer.faces import UNKNOWN
 from daskfer.mixture import Mixture, check_columns
 from daskfer.recipe import Gmm
 from daskfer.stages.context import Context
@@ -26,6 +26,7 @@ class Clusters:
     ----------
     model : Clusterer
     cluster : int32 array (n,)
+        UNKNOWN for faces without landmarks.
     confidence : float32 array (n,)
         How sure the assignment is, 0–1.
     nearest : float64 array (n,)
@@ -45,36 +46,39 @@ class Clusters:
         return self.model.centers
 
 
-def cluster(context: Context, reduced: Reduced, selection: Selection) -> Clusters:
-    """Fit the recipe's clusterer on the fitting rows and assign all faces."""
+def cluster(context: Context, reduced: Reduced, fit: np.ndarray, placed: np.ndarray) -> Clusters:
+    """Fit the recipe's clusterer on the rows at the positions `fit` and assign all faces.
+
+    Those that are not `placed` (bool, n) get no cluster.
+    """
     recipe = context.recipe
-    check_clusters(recipe.cluster, len(selection.fit))
-    check_columns(recipe.cluster, len(reduced.reducer.axes))
+    check_clusters(recipe.cluster, len(fit))
+    check_columns(recipe.cluster, reduced.reducer.components)
     folder = context.store.stage("cluster", reduced.key, asdict(recipe.cluster), recipe.seed)
     path = folder.file("clusters.npz")
     with context.watch.stage("cluster", reduced.points.starts[-1]):
         if folder.summary() is None:
-            _fit(context, reduced, selection, path)
-            folder.finish({"rows": len(selection.fit)})
+            _fit(context, reduced, fit, path)
+            folder.finish({"rows": len(fit)})
         else:
             context.watch.reused()
         arrays = storage.read_arrays(path)
     return Clusters(
         from_arrays(arrays),
-        arrays["cluster"],
-        arrays["confidence"],
+        np.where(placed, arrays["cluster"], np.int32(UNKNOWN)),
+        np.where(placed, arrays["confidence"], np.float32(0)),
         arrays["nearest"],
         folder.path.rsplit("/", 1)[-1],
     )
 
 
-def _fit(context: Context, reduced: Reduced, selection: Selection, path: str) -> None:
+def _fit(context: Context, reduced: Reduced, rows: np.ndarray, path: str) -> None:
     recipe, engine = context.recipe, context.engine
-    pieces = cut(selection.fit, recipe.block_rows)
+    pieces = cut(rows, recipe.block_rows)
     fit = context.methods.clusterers[recipe.cluster.method]
-    found = fit(engine, reduced.points, pieces, recipe.cluster, _start(context, reduced, selection))
+    found = fit(engine, reduced.points, pieces, recipe.cluster, _start(context, reduced, rows))
     cluster, confidence, nearest = _assign_all(context, reduced.points, found)
-    sizes = np.bincount(cluster[selection.fit], minlength=len(found.centers))
+    sizes = np.bincount(cluster[rows], minlength=len(found.centers))
     order = largest_first(sizes)
     number_of = np.argsort(order).astype(np.int32)
     storage.write_arrays(
@@ -87,11 +91,11 @@ def _fit(context: Context, reduced: Reduced, selection: Selection, path: str) ->
     )
 
 
-def _start(context: Context, reduced: Reduced, selection: Selection) -> np.ndarray | Mixture:
+def _start(context: Context, reduced: Reduced, rows: np.ndarray) -> np.ndarray | Mixture:
     method, points = context.recipe.cluster, reduced.points
     if isinstance(method, Gmm):
-        return starting_mixture(context.engine, points, selection.fit, method, context.recipe.seed)
-    return starting_centers(context.engine, points, selection.fit, method, context.recipe.seed)
+        return starting_mixture(context.engine, points, rows, method, context.recipe.seed)
+    return starting_centers(context.engine, points, rows, method, context.recipe.seed)
 
 
 def _assign_all(

@@ -11,11 +11,11 @@ import numpy as np
 
 from daskfer.clusterers import Clusterer
 from daskfer.engine import Engine
+from daskfer.parts import AnyReducer
 from daskfer.recipe import Recipe
-from daskfer.reduce import Reducer
 from daskfer.store import Store
 
-FitReducer = Callable[..., Reducer]
+FitReducer = Callable[..., AnyReducer]
 FitClusters = Callable[..., Clusterer]
 
 
@@ -30,6 +30,9 @@ class Watch(Protocol):
 
     def reused(self) -> None:
         """Note that the stage's result was in the store."""
+
+    def say(self, text: str) -> None:
+        """Tell the person at the terminal."""
 
 
 @dataclass(frozen=True)

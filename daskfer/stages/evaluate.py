@@ -19,9 +19,9 @@ from daskfer.faces import UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import redundant_count
 from daskfer.mixture import Mixture
 from daskfer.naming import Names
-from daskfer.recipe import NoReduction, Pca, Reduce
+from daskfer.recipe import NoReduction, Parts, Pca, Reduce
 from daskfer.reduce import merge_moments
-from daskfer.represent import Features
+from daskfer.represent import FeatureRows
 from daskfer.stages.classify import Trained
 from daskfer.stages.cluster import Clusters
 from daskfer.stages.context import Context
@@ -41,7 +41,7 @@ def evaluate(
     context: Context,
     table: FaceTable,
     selection: Selection,
-    features: Features,
+    features: FeatureRows,
     reduced: Reduced,
     clusters: Clusters,
 ) -> Evaluation:
@@ -54,9 +54,10 @@ def evaluate(
             summary = folder.finish(_internal(context, selection, features, reduced, clusters))
         else:
             context.watch.reused()
+        fitted = np.concatenate([selection.fit, selection.unplaced])
         scores = agreement(
-            clusters.cluster[selection.fit],
-            table.emotion[selection.fit],
+            clusters.cluster[fitted],
+            table.emotion[fitted],
             len(clusters.centers),
             recipe.seed,
         )
@@ -66,7 +67,7 @@ def evaluate(
 def _internal(
     context: Context,
     selection: Selection,
-    features: Features,
+    features: FeatureRows,
     reduced: Reduced,
     clusters: Clusters,
 ) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def _likelihood(clusters: Clusters, rows: int) -> dict[str, float | None]:
 
 
 def _start_folds(
-    context: Context, selection: Selection, features: Features, reduced: Reduced
+    context: Context, selection: Selection, features: FeatureRows, reduced: Reduced
 ) -> list[Any]:
     recipe = context.recipe
     count = recipe.evaluate.folds
@@ -173,15 +174,20 @@ def _start_folds(
     ]
     most = folds.fewest_fitted(len(fit), count) - 1
     held_out = folds.fold_rows(len(fit), count, recipe.seed)
+    rows: FeatureRows | BlockFiles = features
+    reduction = _as_fitted(recipe.reduce, min(reduced.reducer.components, most))
+    if isinstance(recipe.reduce, Parts):
+        # Parts are not reduced again without each fold: only the clusters are.
+        rows, reduction = reduced.points, NoReduction()
     return context.engine.map(
         "folds",
         folds.score_fold,
         held_out,
         range(count),
         shared=(
-            features,
+            rows,
             fit,
-            _as_fitted(recipe.reduce, min(len(reduced.reducer.axes), most)),
+            reduction,
             recipe.cluster,
             recipe.seed,
         ),
@@ -223,6 +229,7 @@ def figures(
     faces: Faces,
     selection: Selection,
     reduced: Reduced,
+    clusters: Clusters,
     names: Names,
     trained: Trained | None,
     found: Evaluation,
@@ -238,8 +245,8 @@ def figures(
         used.append(("evaluate", "scores beside the true emotions; nothing is fitted"))
     reducer = reduced.reducer
     explained = None
-    if not isinstance(context.recipe.reduce, NoReduction) and reducer.total_variance > 0:
-        explained = float(reducer.explained_variance.sum() / reducer.total_variance)
+    if not isinstance(context.recipe.reduce, NoReduction):
+        explained = reducer.explained_share
     return {
         "rows": {
             "read": faces.read,
@@ -247,11 +254,12 @@ def figures(
             "blank": int(table.blank.sum()),
             "duplicate": redundant_count(table.digest),
             "fitted": len(selection.fit),
+            "without_landmarks": int((clusters.cluster == UNKNOWN).sum()),
             "validation": len(selection.validation),
             "test": len(selection.test),
         },
         "reduce": {
-            "components": len(reducer.axes),
+            "components": reducer.components,
             "rule": _rule(context.recipe.reduce),
             "explained_variance": explained,
         },
@@ -259,7 +267,11 @@ def figures(
         "classifier": _classifier_figures(trained, tested),
         "naming": {"how": names.how, "looks": names.looks},
         "labels_used": [{"stage": stage, "why": why} for stage, why in used],
-        "notes": [*faces.notes, *selection.notes, *_notes(selection, tested, names, trained)],
+        "notes": [
+            *faces.notes,
+            *selection.notes,
+            *_notes(selection, tested, names, trained, clusters),
+        ],
         "verdict": None
         if found.agreement is None
         else external.verdict(found.agreement, found.internal["k"]),
@@ -267,10 +279,20 @@ def figures(
 
 
 def _notes(
-    selection: Selection, tested: np.ndarray, names: Names, trained: Trained | None
+    selection: Selection,
+    tested: np.ndarray,
+    names: Names,
+    trained: Trained | None,
+    clusters: Clusters,
 ) -> list[str]:
     """What a reader of the figures would otherwise wonder about."""
     notes = []
+    lost = int((clusters.cluster == UNKNOWN).sum())
+    if lost:
+        notes.append(
+            f"{lost:,} faces have no landmarks to speak of, and so no cluster"
+            + ("" if trained is None else "; the second model labels them by what else is known")
+        )
     unnamed = int((names.emotion == UNKNOWN).sum())
     if names.how != "none" and unnamed:
         notes.append(f"{unnamed} of {len(names.emotion)} clusters have no name, nor their faces")

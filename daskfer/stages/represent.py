@@ -2,33 +2,86 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
 
 from daskfer import storage
-from daskfer.blocks import BlockFiles
-from daskfer.represent import Features, feature_count, is_stored
+from daskfer.balance import Selection
+from daskfer.blocks import BlockFiles, cut, starts_of
+from daskfer.bundle import find_bundle
+from daskfer.errors import InputError
+from daskfer.randomness import drawn_part
+from daskfer.recipe import Expression, Parts
+from daskfer.represent import FeatureRows, Features, feature_count, is_stored
 from daskfer.stages.context import Context
-from daskfer.stages.ingest import Faces
+from daskfer.stages.ingest import Faces, array_fingerprint
+
+MIRRORED_ROWS = 512
+"""Faces whose mirror images a task measures: fewer than a block, so that all workers have some."""
 
 
-def represent(context: Context, faces: Faces) -> tuple[Features, str]:
-    """The features of all faces, and a fingerprint of what they are made from.
+@dataclass(frozen=True)
+class Represented:
+    """The features of all faces, a fingerprint of what they are made from, and what they lack.
+
+    Attributes
+    ----------
+    features : FeatureRows
+    key : str
+    placed : bool array (n,)
+        The faces that can be clustered; the others have no landmarks.
+    starts : tuple of int
+        Where blocks start, and at last the number of faces.
+    """
+
+    features: FeatureRows
+    key: str
+    placed: np.ndarray
+    starts: tuple[int, ...]
+
+    def among(self, selection: Selection) -> Selection:
+        """The selection with those fitted rows alone whose faces can be clustered.
+
+        Raises
+        ------
+        InputError
+            When none of them can.
+        """
+        positions = selection.fit
+        placed = self.placed[positions]
+        if not placed.any():
+            raise InputError(
+                f"no landmarks were found in any of the {len(positions):,} faces to fit: expected "
+                "pictures that show a face from near its front and little else (a lower --set "
+                "represent.presence=-40 takes doubtful ones; --recipe hog needs no landmarks)"
+            )
+        return replace(selection, fit=positions[placed], unplaced=positions[~placed])
+
+
+def represent(context: Context, faces: Faces, selection: Selection) -> Represented:
+    """The features of all faces.
 
     Raises
     ------
     RecipeError
         When the faces are too small for the recipe's method.
+    InputError, ModelFileError, MissingPackage
+        When an expression's model is not to be had.
     """
     recipe = context.recipe
     feature_count(faces.side, recipe.represent)
+    if isinstance(recipe.represent, Expression):
+        return _expressions(context, faces, selection, recipe.represent)
     folder = context.store.stage(
         "represent", faces.content, asdict(recipe.normalize), asdict(recipe.represent)
     )
     key = folder.path.rsplit("/", 1)[-1]
+    everything = np.ones(len(faces.table), bool)
     method = recipe.normalize.method
     plain = Features(faces.pixels, None, faces.side, method, recipe.represent)
     if not is_stored(recipe.represent):
-        return plain, key
+        return Represented(plain, key, everything, faces.pixels.starts)
     stored = BlockFiles(folder, "features.npy", faces.pixels.starts)
     with context.watch.stage("represent", len(faces.table)):
         if folder.summary() is None:
@@ -39,10 +92,125 @@ def represent(context: Context, faces: Faces) -> tuple[Features, str]:
             folder.finish({"rows": len(faces.table)})
         else:
             context.watch.reused()
-    return Features(faces.pixels, stored, faces.side, method, recipe.represent), key
+    features = Features(faces.pixels, stored, faces.side, method, recipe.represent)
+    return Represented(features, key, everything, faces.pixels.starts)
 
 
 def write_features(number: int, features: Features, target: BlockFiles) -> None:
     """Compute one block of features and write it to the store, unless it is there."""
     if not storage.exists(target.path(number)):
         storage.write_array(target.path(number), features.block(number))
+
+
+def _expressions(
+    context: Context, faces: Faces, selection: Selection, method: Expression
+) -> Represented:
+    # It brings numba, which other representations do not need here.
+    from daskfer.represent.expression.features import ExpressionFeatures
+    from daskfer.represent.expression.landmarker import check_runtime
+    from daskfer.represent.expression.measure import STORED
+
+    recipe = context.recipe
+    # Where the model's file lies and what is made of the measures changes no measure.
+    measured = (faces.content, asdict(recipe.normalize), _measured_keys(method))
+    folder = context.store.stage("represent", *measured)
+    sample = _mirror_sample(context, selection, method)
+    images = context.store.stage("represent", *measured, "mirrored", array_fingerprint(sample))
+    parts = {name: BlockFiles(folder, f"{name}.npy", faces.pixels.starts) for name in STORED}
+    pieces = cut(sample, MIRRORED_ROWS)
+    starts = starts_of([len(piece) for piece in pieces])
+    mirrored = {name: BlockFiles(images, f"{name}.npy", starts) for name in STORED}
+    with context.watch.stage("represent", len(faces.table) + len(sample)):
+        if folder.summary() is not None and images.summary() is not None:
+            context.watch.reused()
+        else:
+            check_runtime()
+            shared = (faces.pixels, faces.side, recipe.normalize.method, method, _bundle(context))
+            blocks = faces.pixels
+            tasks = context.engine.map(
+                "represent", measure_block, range(blocks.count), shared=(*shared, parts)
+            )
+            tasks += context.engine.map(
+                "represent", measure_mirrored, pieces, range(len(pieces)),
+                shared=(*shared, mirrored),
+            )  # fmt: skip
+            context.engine.gather(tasks, rows=[*blocks.sizes, *map(len, pieces)])
+            folder.finish({"rows": len(faces.table)})
+            images.finish({"rows": len(sample)})
+    features = ExpressionFeatures(parts, mirrored, sample, faces.side, method)
+    key = f"{folder.path.rsplit('/', 1)[-1]}-{images.path.rsplit('/', 1)[-1]}"
+    placed = features.presence() >= method.presence
+    return Represented(features, key, placed, faces.pixels.starts)
+
+
+def _measured_keys(method: Expression) -> dict[str, object]:
+    keys = asdict(method)
+    for later in ("model", "mirrored", "presence"):
+        del keys[later]
+    return keys
+
+
+def _mirror_sample(context: Context, selection: Selection, method: Expression) -> np.ndarray:
+    """Positions of the fitted faces that are also measured as mirror images, by seed."""
+    recipe = context.recipe
+    if method.mirrored == 0 or not isinstance(recipe.reduce, Parts):
+        return selection.fit[:0]
+    return np.sort(drawn_part(selection.fit, method.mirrored, recipe.seed, "mirrored"))
+
+
+def _bundle(context: Context) -> bytes:
+    method = context.recipe.represent
+    assert isinstance(method, Expression)
+    return find_bundle(method.model, context.watch.say)
+
+
+def measure_block(
+    number: int,
+    pixels: BlockFiles,
+    side: int,
+    normalization: str,
+    method: Expression,
+    bundle: bytes,
+    targets: dict[str, BlockFiles],
+) -> None:
+    """Measure one block of faces and write its parts to the store, unless they are there."""
+    if not _is_written(targets, number):
+        _write(targets, number, pixels.block(number), side, normalization, method, bundle)
+
+
+def measure_mirrored(
+    positions: np.ndarray,
+    number: int,
+    pixels: BlockFiles,
+    side: int,
+    normalization: str,
+    method: Expression,
+    bundle: bytes,
+    targets: dict[str, BlockFiles],
+) -> None:
+    """Measure the mirror images of the faces at these positions, as `measure_block` does."""
+    from daskfer.represent.expression.measure import mirrored
+
+    if not _is_written(targets, number):
+        images = mirrored(pixels.rows(positions), side)
+        _write(targets, number, images, side, normalization, method, bundle)
+
+
+def _is_written(targets: dict[str, BlockFiles], number: int) -> bool:
+    return all(storage.exists(files.path(number)) for files in targets.values())
+
+
+def _write(
+    targets: dict[str, BlockFiles],
+    number: int,
+    pixels: np.ndarray,
+    side: int,
+    normalization: str,
+    method: Expression,
+    bundle: bytes,
+) -> None:
+    from daskfer.represent.expression.measure import measure
+
+    found = measure(pixels, side, normalization, method, bundle)
+    for name, files in targets.items():
+        storage.write_array(files.path(number), found[name])

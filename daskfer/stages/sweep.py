@@ -30,7 +30,7 @@ from daskfer.recipe import (
     Svd,
     recipe_from_dict,
 )
-from daskfer.represent import Features, feature_count
+from daskfer.represent import FeatureRows, feature_count
 from daskfer.stages.context import Context, Methods, Watch
 from daskfer.stages.ingest import Faces, array_fingerprint, ingest
 from daskfer.stages.parts import DEFAULT_RANGE
@@ -106,7 +106,7 @@ class _View:
 
     cells: list[Cell]
     wanted: int | None
-    features: Features
+    features: FeatureRows
     folders: dict[str, StageFolder]
 
 
@@ -148,7 +148,7 @@ def sweep(
         }
         choices.check_rows(columns, plan.clusters, plan.folds, len(positions), counts)
     first = replace(plan, folds=0) if plan.best_only else plan
-    score = partial(_scored, context, faces, positions, representations)
+    score = partial(_scored, context, faces, selection, positions, representations)
     results = score(cells, first, "sweep")
     if plan.best_only and plan.folds:
         best = max(results, key=lambda one: one.silhouette or 0.0).cell
@@ -168,6 +168,7 @@ def sweep(
 def _scored(
     context: Context,
     faces: Faces,
+    selection: Selection,
     positions: np.ndarray,
     representations: dict[str, Represent],
     cells: list[Cell],
@@ -178,7 +179,7 @@ def _scored(
     views = []
     for name, method in representations.items():
         if mine := [cell for cell in cells if cell.represent == name]:
-            views += _views(context, faces, positions, method, mine, plan)
+            views += _views(context, faces, selection, positions, method, mine, plan)
     with context.watch.stage(stage, len(cells) * len(_parts(plan))):
         return _results(context, views, cells, positions, plan)
 
@@ -205,6 +206,7 @@ def represent_sections(recipe: Recipe, names: tuple[str, ...]) -> dict[str, Repr
 def _views(
     context: Context,
     faces: Faces,
+    selection: Selection,
     positions: np.ndarray,
     method: Represent,
     cells: list[Cell],
@@ -212,7 +214,7 @@ def _views(
 ) -> list[_View]:
     """The cells of one representation by the reduction that they take a part of."""
     recipe = replace(context.recipe, represent=method)
-    features, key = represent(replace(context, recipe=recipe), faces)
+    represented = represent(replace(context, recipe=recipe), faces, selection)
     settings = {
         "fit": (),
         "noise": (recipe.evaluate.null_draws, recipe.evaluate.stability_draws),
@@ -221,7 +223,7 @@ def _views(
     views = []
     for wanted in dict.fromkeys(rung(cell.components) for cell in cells):
         ingredients = (
-            key,
+            represented.key,
             array_fingerprint(positions),
             _kind(recipe.reduce),
             wanted,
@@ -233,7 +235,7 @@ def _views(
             for part in _parts(plan)
         }
         mine = [cell for cell in cells if rung(cell.components) == wanted]
-        views.append(_View(mine, wanted, features, folders))
+        views.append(_View(mine, wanted, represented.features, folders))
     return views
 
 
@@ -353,7 +355,7 @@ def _start(
     return handles
 
 
-def load_rows(positions: np.ndarray, features: Features) -> np.ndarray:
+def load_rows(positions: np.ndarray, features: FeatureRows) -> np.ndarray:
     """Features, float32 (n, d), of the faces at these positions."""
     return features.rows(positions)
 
