@@ -12,8 +12,18 @@ from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.randomness import generator
 from daskfer.recipe import Classify
 
+Folds = list[tuple[np.ndarray, np.ndarray]]
+"""Rows to fit and rows to score, fold by fold."""
+
 Search = Callable[[Any, np.ndarray, np.ndarray], Any]
 """Fits one of scikit-learn's searches on features and labels, wherever it likes."""
+
+PENALTIES = {"logistic": (0.03, 0.003, 0.0003), "nystroem": (0.003, 0.0003, 0.00003)}
+"""Of a linear model's squared weights, beside the mean loss of a row; the first without a
+choice."""
+
+FEWEST_TO_STOP_BY = 1_000
+"""Rows from which the perceptron keeps some back to see when it should stop."""
 
 LEAST_OF_A_NAME = 30
 """Rows of each name, where it has them, that the search sees however rare the name is."""
@@ -32,20 +42,53 @@ class Classifier:
     pseudo_label_accuracy : float
         Cross-validated agreement with the pseudo-labels (not with true labels); NaN when there
         was nothing to choose.
+    temperature : float
+        What the model's log-probabilities are divided by for its confidence.
     """
 
     model: Any
     description: str
     pseudo_label_accuracy: float
+    temperature: float = 1.0
 
     def predict(self, points: np.ndarray) -> np.ndarray:
         """Emotion codes, int8 (n,), of reduced rows, float32 (n, c)."""
-        return predict(self.model, points)
+        return predict(self.model, points, self.temperature)[0]
 
 
-def predict(model: Any, points: np.ndarray) -> np.ndarray:
-    """Emotion codes, int8 (n,), that a model gives to reduced rows, float32 (n, c)."""
-    return np.asarray(model.predict(points)).astype(np.int8)
+def predict(
+    model: Any, points: np.ndarray, temperature: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Emotion codes, int8 (n,), and confidence, float32 (n,), of reduced rows, float32 (n, c)."""
+    log = log_scores(model, points) / temperature
+    shares = np.exp(log - log.max(axis=1, keepdims=True))
+    confidence = 1 / shares.sum(axis=1)
+    return model.classes_[log.argmax(axis=1)].astype(np.int8), confidence.astype(np.float32)
+
+
+def log_scores(model: Any, points: np.ndarray) -> np.ndarray:
+    """The model's log-probabilities (n, classes), or what it has in their place."""
+    if hasattr(model, "predict_proba"):
+        return np.log(np.maximum(model.predict_proba(points), 1e-12))
+    found = np.asarray(model.decision_function(points))
+    return found if found.ndim == 2 else np.column_stack([-found, found])
+
+
+def best_temperature(log: np.ndarray, answers: np.ndarray) -> float:
+    """The temperature that makes scores (n, classes) the likeliest for the right columns (n,).
+
+    C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On Calibration of Modern Neural Networks", 2017.
+    """
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
+
+    rows = np.arange(len(answers))
+
+    def loss(exponent: float) -> float:
+        return float(-log_softmax(log / np.exp(exponent), axis=1)[rows, answers].mean())
+
+    found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
+    return float(np.exp(found.x))
 
 
 def train(
@@ -55,6 +98,7 @@ def train(
     seed: int,
     search: Search,
     read: Callable[[np.ndarray], Any] | None = None,
+    cluster: np.ndarray | None = None,
 ) -> Classifier | None:
     """Train the second model on pseudo-labels.
 
@@ -71,6 +115,10 @@ def train(
     read : callable, optional
         Gives the rows with these indices (m,) as something that the search can send to workers
         and index there; by default they are sent themselves.
+    cluster : int array (n,), optional
+        Each row's cluster. Where every name has enough of them, a fold holds out whole clusters:
+        a model must then know a name from other clusters of it, which is nearer to what is wanted
+        than telling where the clusters end.
 
     Returns
     -------
@@ -90,14 +138,16 @@ def train(
         return Classifier(model, f"constant: every cluster is named {name}", float("nan"))
     sample = drawn_rows(pseudo, method.search_rows, seed, "classify-search")
     rarest = int(np.unique(pseudo[sample], return_counts=True)[1].min())
-    best, score = None, float("nan")
+    number, score, temperature = 0, float("nan"), 1.0
     if rarest >= method.folds:
         rows = points[sample] if read is None else read(np.flatnonzero(named)[sample])
-        best, score = _choose(rows, pseudo[sample], method, seed, search)
-    else:
-        best, _ = _candidates(method, len(points), seed)
+        groups = None if cluster is None else cluster[named][sample]
+        folds = _folds(pseudo[sample], groups, method.folds, seed)
+        number, score = _choose(rows, pseudo[sample], folds, method, seed, search)
+        temperature = _temperature(points[sample], pseudo[sample], folds, number, method, seed)
+    best = _candidates(method, len(points), seed)[number]
     best.fit(points, pseudo)
-    return Classifier(best, describe(best), score)
+    return Classifier(best, describe(best), score, temperature)
 
 
 def describe(model: Any) -> str:
@@ -120,24 +170,73 @@ def _described(step: Any) -> str:
 
 
 def _choose(
-    points: Any, pseudo: np.ndarray, method: Classify, seed: int, search: Search
-) -> tuple[Any, float]:
-    """The candidate with the best cross-validated agreement, unfitted; the first of equals."""
-    from sklearn.base import clone
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    points: Any,
+    pseudo: np.ndarray,
+    folds: Folds,
+    method: Classify,
+    seed: int,
+    search: Search,
+) -> tuple[int, float]:
+    """Which candidate has the best cross-validated agreement, and that; the first of equals."""
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import Pipeline
 
-    folds = StratifiedKFold(method.folds, shuffle=True, random_state=seed)
-    pipeline, grids = _candidates(method, len(points), seed)
-    grid_search = GridSearchCV(pipeline, grids, cv=folds, refit=False, error_score="raise")
+    fitted = min(len(fit) for fit, _ in folds)
+    # Each candidate as it is for so many rows: a penalty counts for a row, not for all of them.
+    candidates = [model.steps for model in _candidates(method, fitted, seed)]
+    grid_search = GridSearchCV(
+        Pipeline(candidates[0]), {"steps": candidates}, cv=folds, refit=False, error_score="raise"
+    )
     found = search(grid_search, points, pseudo)
-    return clone(pipeline).set_params(**found.best_params_), float(found.best_score_)
+    return int(found.best_index_), float(found.best_score_)
 
 
-def _candidates(method: Classify, rows: int, seed: int) -> tuple[Any, list[dict[str, list[Any]]]]:
-    """A pipeline whose step ``model`` is to be set, and the grids of what to try there.
+def _temperature(
+    points: np.ndarray,
+    pseudo: np.ndarray,
+    folds: Folds,
+    number: int,
+    method: Classify,
+    seed: int,
+) -> float:
+    """What calibrates a candidate's confidence on rows that each of its fits did not see.
+
+    These are of clusters that it did not see, where the folds are of whole clusters; against true
+    labels, confidence is still no better than the names are.
+    """
+    classes = np.unique(pseudo)
+    log, answers = [], []
+    for fit, held_out in folds:
+        model = _candidates(method, len(fit), seed)[number].fit(points[fit], pseudo[fit])
+        if len(model.classes_) < len(classes):
+            continue
+        log.append(log_scores(model, points[held_out]))
+        answers.append(np.searchsorted(classes, pseudo[held_out]))
+    return best_temperature(np.concatenate(log), np.concatenate(answers)) if log else 1.0
+
+
+def _folds(pseudo: np.ndarray, cluster: np.ndarray | None, count: int, seed: int) -> Folds:
+    """Rows to fit and to score, fold by fold; of whole clusters where that leaves every name."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    nothing = np.zeros((len(pseudo), 0))
+    if cluster is not None:
+        clusters_of = [len(np.unique(cluster[pseudo == name])) for name in np.unique(pseudo)]
+        if min(clusters_of) >= count:
+            grouped = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+            folds = list(grouped.split(nothing, pseudo, cluster))
+            if all(len(np.unique(pseudo[fit])) == len(clusters_of) for fit, _ in folds):
+                return folds
+    plain = StratifiedKFold(count, shuffle=True, random_state=seed)
+    return list(plain.split(nothing, pseudo))
+
+
+def _candidates(method: Classify, rows: int, seed: int) -> list[Any]:
+    """Pipelines to choose among, for a fit to so many rows; at first the one without a choice.
 
     `auto` tries a linear model and one of a Gaussian kernel's Nyström features: clusters that
-    share a name make a region that no linear model can cut out.
+    share a name make a region that no linear model can cut out. The penalties of linear models
+    are stated for a row, and are strong ones among them: a pseudo-label is often wrong.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.kernel_approximation import Nystroem
@@ -147,27 +246,40 @@ def _candidates(method: Classify, rows: int, seed: int) -> tuple[Any, list[dict[
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    logistic = LogisticRegression(max_iter=300)
+    def linear(penalty: float) -> Any:
+        return LogisticRegression(C=1 / (penalty * rows), max_iter=300)
+
     # No more basis rows than the smallest fold leaves.
     basis = min(200, rows * (method.folds - 1) // method.folds)
-    kernel = make_pipeline(Nystroem(n_components=basis, random_state=seed), logistic)
-    known: dict[str, dict[str, list[Any]]] = {
-        "logistic": {"model": [logistic], "model__C": [0.1, 1.0, 10.0]},
-        "nystroem": {"model": [kernel], "model__logisticregression__C": [1.0, 10.0, 100.0]},
-        "svm": {"model": [SVC(random_state=seed)], "model__C": [1.0, 10.0]},
-        "boosting": {
-            "model": [HistGradientBoostingClassifier(max_iter=60, early_stopping=False,
-                                                     random_state=seed)],
-            "model__learning_rate": [0.1, 0.3],
-        },
-        "mlp": {
-            "model": [MLPClassifier((64,), max_iter=60, early_stopping=True, random_state=seed)],
-            "model__alpha": [1e-4, 1e-2],
-        },
-    }  # fmt: skip
+
+    def kernel(penalty: float) -> Any:
+        return make_pipeline(Nystroem(n_components=basis, random_state=seed), linear(penalty))
+
+    def boosting(rate: float) -> Any:
+        return HistGradientBoostingClassifier(
+            max_iter=60, early_stopping=False, random_state=seed, learning_rate=rate
+        )
+
+    def perceptron(penalty: float) -> Any:
+        # It would stop by a tenth of the rows, which must hold every name.
+        stopping = rows >= FEWEST_TO_STOP_BY
+        return MLPClassifier(
+            (64,), max_iter=60, early_stopping=stopping, random_state=seed, alpha=penalty
+        )
+
+    known: dict[str, list[Any]] = {
+        "logistic": [linear(penalty) for penalty in PENALTIES["logistic"]],
+        "nystroem": [kernel(penalty) for penalty in PENALTIES["nystroem"]],
+        "svm": [SVC(C=c, random_state=seed) for c in (1.0, 10.0)],
+        "boosting": [boosting(rate) for rate in (0.1, 0.3)],
+        "mlp": [perceptron(penalty) for penalty in (1e-4, 1e-2)],
+    }
     chosen = ["logistic", "nystroem"] if method.model == "auto" else [method.model]
-    pipeline = Pipeline([("scale", StandardScaler()), ("model", known[chosen[0]]["model"][0])])
-    return pipeline, [known[name] for name in chosen]
+    return [
+        Pipeline([("scale", StandardScaler()), ("model", model)])
+        for name in chosen
+        for model in known[name]
+    ]
 
 
 def drawn_rows(pseudo: np.ndarray, most: int, seed: int, stage: str) -> np.ndarray:
@@ -187,9 +299,12 @@ class Scores:
     balanced_accuracy: float | None
     macro_f1: float | None
     confusion: list[list[int]] | None
+    calibration_error: float | None = None
 
 
-def score(predicted: np.ndarray, emotion: np.ndarray) -> Scores:
+def score(
+    predicted: np.ndarray, emotion: np.ndarray, confidence: np.ndarray | None = None
+) -> Scores:
     """Score predicted emotion codes against true ones; rows of unknown emotion are left out.
 
     The confusion matrix has the true emotion in rows and the predicted one in columns.
@@ -209,7 +324,20 @@ def score(predicted: np.ndarray, emotion: np.ndarray) -> Scores:
         float(recall.mean()),
         float(f1_score(truth, guess, labels=labels, average="macro", zero_division=0)),
         table.tolist(),
+        None if confidence is None else calibration_error(confidence[known], truth == guess),
     )
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
+    """How far confidence (n,) is from the share of right answers (bool, n), 0–1.
+
+    The expected calibration error (M. Naeini, G. Cooper and M. Hauskrecht, 2015) over at most 15
+    bins of equally many rows.
+    """
+    order = np.argsort(confidence, kind="stable")
+    bins = np.array_split(order, min(15, len(order)))
+    away = [abs(float(confidence[rows].mean()) - float(right[rows].mean())) for rows in bins]
+    return float(np.average(away, weights=[len(rows) for rows in bins]))
 
 
 def chance_accuracy(tested: np.ndarray) -> float | None:

@@ -10,7 +10,7 @@ from daskfer.evaluate.silhouette import scored_count
 from daskfer.faces import FaceTable
 from daskfer.mixture import check_columns
 from daskfer.naming import check_labels
-from daskfer.recipe import Expression, NoReduction, Parts, Pca, Recipe, Reduce
+from daskfer.recipe import Expression, NameByFacs, NoReduction, Parts, Pca, Recipe, Reduce
 from daskfer.reduce import check_components
 from daskfer.represent import feature_count, widest
 
@@ -51,7 +51,7 @@ def check_feasible(
 
 
 def check_parts(recipe: Recipe) -> None:
-    """Refuse to reduce parts of what has none.
+    """Refuse to reduce parts of what has none, and action units of what does not tell them.
 
     Raises
     ------
@@ -61,6 +61,11 @@ def check_parts(recipe: Recipe) -> None:
         raise RecipeError(
             f"reduce.method=parts needs represent.method=expression, but the recipe has "
             f"{recipe.represent.method}: use --set reduce.method=pca, or --recipe expression"
+        )
+    if isinstance(recipe.name, NameByFacs) and not isinstance(recipe.represent, Expression):
+        raise RecipeError(
+            "name.how=facs needs action units, which represent.method=expression tells, but the "
+            f"recipe has {recipe.represent.method}: use --recipe expression, or another name.how"
         )
 
 

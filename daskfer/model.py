@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from daskfer import __version__, storage
+from daskfer.classify import Classifier
 from daskfer.clusterers import Clusterer, from_arrays
 from daskfer.errors import RunFolderError
 from daskfer.faces import EMOTIONS
@@ -56,7 +57,7 @@ def write_model(
     reducer: AnyReducer,
     clusters: Clusterer,
     names: Names,
-    classifier: tuple[Any, str] | None,
+    classifier: Classifier | None,
     face: AnyReducer | None = None,
 ) -> None:
     """Write the parts of a model and, last, model.json with their checksums.
@@ -70,7 +71,7 @@ def write_model(
         Side of the faces in pixels.
     reducer, clusters, names
         Fitted parts, in the order in which they are applied.
-    classifier : (estimator, description) or None
+    classifier : Classifier or None
         The second model, whose input is the reducer's output, or `face`'s where that is given.
     face : reducer, optional
         What the second model sees, where that is not what the clusters see.
@@ -84,7 +85,9 @@ def write_model(
         face.save(storage.join(folder, "face.npz"))
         parts.append("face.npz")
     if classifier is not None:
-        storage.write_whole(storage.join(folder, "classifier.skops"), save_estimator(classifier[0]))
+        storage.write_whole(
+            storage.join(folder, "classifier.skops"), save_estimator(classifier.model)
+        )
         parts.append("classifier.skops")
     storage.write_json(
         storage.join(folder, "model.json"),
@@ -96,7 +99,8 @@ def write_model(
             "normalize": asdict(recipe.normalize),
             "represent": asdict(recipe.represent),
             "clusters": clusters.kind,
-            "classifier": None if classifier is None else classifier[1],
+            "classifier": None if classifier is None else classifier.description,
+            "temperature": None if classifier is None else classifier.temperature,
             "sha256": {
                 part: hashlib.sha256(storage.read_bytes(storage.join(folder, part))).hexdigest()
                 for part in parts

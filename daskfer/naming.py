@@ -31,6 +31,10 @@ class Names:
         Share of the labelled ones among them that have that emotion; NaN where none has a label.
     labels_used : tuple
         Stages that read labels for it, and why.
+    score, margin : float array (k,), optional
+        How sure a name is, and how much surer than the next, where action units tell.
+    reasons : tuple of str
+        What tells of each cluster, in words.
     """
 
     emotion: np.ndarray
@@ -39,6 +43,9 @@ class Names:
     rows: np.ndarray
     purity: np.ndarray
     labels_used: tuple[tuple[str, str], ...] = ()
+    score: np.ndarray | None = None
+    margin: np.ndarray | None = None
+    reasons: tuple[str, ...] = ()
 
     def of(self, cluster: np.ndarray) -> np.ndarray:
         """Emotion codes, int8 (n,), of faces in these clusters; UNKNOWN where they have none."""
@@ -46,7 +53,7 @@ class Names:
 
     def as_dict(self) -> dict[str, Any]:
         """What names.yaml holds."""
-        clusters = {
+        clusters: dict[int, dict[str, Any]] = {
             number: {
                 "emotion": EMOTIONS[code] if code != UNKNOWN else None,
                 "faces": int(self.rows[number]),
@@ -56,6 +63,12 @@ class Names:
             }
             for number, code in enumerate(self.emotion.tolist())
         }
+        for number, cluster in clusters.items():
+            if self.score is not None and self.margin is not None:
+                cluster["score"] = round(float(self.score[number]), 3)
+                cluster["margin"] = round(float(self.margin[number]), 3)
+            if self.reasons:
+                cluster["reason"] = self.reasons[number]
         return {"how": self.how, "looks": self.looks, "clusters": clusters}
 
 
@@ -91,9 +104,7 @@ def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int
     if isinstance(method, NameByFile):
         chosen = read_names(method.file, k)
         looks = int((chosen != UNKNOWN).sum())
-        why = "the purity beside each name in names.yaml; the names come from the file"
-        used = (("name", why),) if table.sum() > 0 else ()
-        return Names(chosen, "file", looks, rows, _purity(table, chosen), used)
+        return Names(chosen, "file", looks, rows, *purity_of(cluster, emotion, chosen))
     chosen = np.full(k, UNKNOWN, np.int8)
     return Names(chosen, "none", 0, rows, np.full(k, np.nan))
 
@@ -135,6 +146,15 @@ def read_names(path: str, k: int) -> np.ndarray:
             )
         chosen[number] = EMOTIONS.index(str(name).lower())
     return chosen
+
+
+def purity_of(
+    cluster: np.ndarray, emotion: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
+    """The purity of names that no label decided, and the use of labels that it is."""
+    table = contingency(cluster, emotion, len(chosen))
+    why = "the purity beside each name in names.yaml; the names come without labels"
+    return _purity(table, chosen), (("name", why),) if table.sum() > 0 else ()
 
 
 def _purity(table: np.ndarray, chosen: np.ndarray) -> np.ndarray:

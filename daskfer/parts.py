@@ -167,7 +167,8 @@ def _fit_part(
     if wish.part == "blendshapes" and ready.scaling == "robust":
         scale = interquartile_ranges(features.part(wish.part, ready).rows(scaled))
         of = Moments(of.count, of.mean / scale, of.scatter / (scale[:, None] * scale[None, :]))
-    components = min(wish.components, columns, of.count - 1)
+    # Of one row alone there is a component too, of no variance: the clusters say what is missing.
+    components = max(min(wish.components, columns, of.count - 1), 1)
     pairs = features.pairs(wish.part, ready)
     if pairs is None:
         found = principal_components(of, components, whiten=False)
@@ -203,11 +204,13 @@ def symmetric_components(
     most = min(MIRROR_COMPONENTS, len(of.mean), of.count - 1)
     base = principal_components(of, max(most, components), whiten=False)
     first, second = (
-        ((part - of.mean.astype(np.float32)) @ base.axes.T.astype(np.float32)).astype(np.float64)
+        # Each about its own mean: a constant shift between the two is no part of the map.
+        ((part - part.mean(axis=0)) @ base.axes.T.astype(np.float32)).astype(np.float64)
         for part in (images, mirrored)
     )
     gram = first.T @ first
-    ridge = MIRROR_RIDGE * np.trace(gram) * np.eye(len(gram))
+    # Rows that are all alike leave nothing to regress on.
+    ridge = (MIRROR_RIDGE * np.trace(gram) or 1.0) * np.eye(len(gram))
     both = (np.eye(len(gram)) + np.linalg.solve(gram + ridge, first.T @ second)) / 2
     covariance = both.T @ (base.explained_variance[:, None] * both)
     variances, inner = np.linalg.eigh(covariance)
@@ -217,11 +220,16 @@ def symmetric_components(
 
 
 def _weighted(found: Reducer, scale: np.ndarray, wish: Wish) -> Reducer:
-    """The map with its components scaled so that their variances sum to the weight's square."""
+    """The map with its components scaled so that their variances sum to the weight's square.
+
+    Where all count alike, one without variance but for rounding is left as small as it is.
+    """
     variances = found.explained_variance
-    positive = np.where(variances > 0, variances, 1.0)
     if wish.whiten:
-        factors = wish.weight / np.sqrt(positive * len(variances))
+        least = np.finfo(np.float32).eps ** 2 * max(float(variances.max()), 1e-30)
+        varied = variances > least
+        positive = np.where(varied, variances, 1.0)
+        factors = wish.weight / np.sqrt(positive * max(int(varied.sum()), 1))
     else:
         total = float(variances.sum())
         factors = np.full(len(variances), wish.weight / np.sqrt(total if total > 0 else 1.0))

@@ -14,7 +14,7 @@ from daskfer.em import fit_mixture
 from daskfer.engine import Engine
 from daskfer.foresight import check_feasible
 from daskfer.ingest.sources import Source
-from daskfer.naming import Names, name_clusters
+from daskfer.naming import Names
 from daskfer.parts import fit_parts, wishes_of
 from daskfer.recipe import Recipe
 from daskfer.reduce import fit_pca, identity
@@ -23,6 +23,7 @@ from daskfer.stages.cluster import Clusters, cluster
 from daskfer.stages.context import Context, Methods, Watch
 from daskfer.stages.evaluate import Evaluation, evaluate, figures
 from daskfer.stages.ingest import Faces, ingest, read_faces
+from daskfer.stages.name import name
 from daskfer.stages.parts import DEFAULT_RANGE
 from daskfer.stages.reduce import Reduced, reduce
 from daskfer.stages.represent import represent
@@ -108,11 +109,7 @@ def _after_ingest(context: Context, faces: Faces) -> Result:
     selection = represented.among(selection)
     reduced = reduce(context, represented, selection.fit)
     clusters = cluster(context, reduced, selection.fit, represented.placed)
-    with watch.stage("name", len(clusters.centers)):
-        fit = selection.fit
-        names = name_clusters(
-            recipe.name, clusters.cluster[fit], faces.table.emotion[fit], len(clusters.centers)
-        )
+    names = name(context, faces.table, selection, represented, clusters)
     trained = train(context, faces.table, selection, represented, reduced, clusters, names)
     found = evaluate(context, faces.table, selection, represented.features, reduced, clusters)
     numbers = figures(context, faces, selection, reduced, clusters, names, trained, found)

@@ -124,7 +124,7 @@ class RunFolder:
             result.reduced.reducer,
             result.clusters.model,
             result.names,
-            None if trained is None else (trained.classifier.model, trained.classifier.description),
+            None if trained is None else trained.classifier,
             None if trained is None else trained.face,
         )
         write_report(self.file("report.html"), result, metrics)
@@ -155,7 +155,8 @@ def labels_parquet(result: Result) -> bytes:
 
     Columns: row (int64), source (text), cluster (int32, null for a face without landmarks),
     emotion (text, null where the cluster has no name), confidence (float32), role (fit,
-    validation, test or none).
+    validation, test or none); and where there is a second model, predicted (text) and
+    predicted_confidence (float32).
     """
     import numpy as np
     import pyarrow as pa
@@ -176,6 +177,9 @@ def labels_parquet(result: Result) -> bytes:
         "confidence": pa.array(clusters.confidence, pa.float32()),
         "role": _coded(role, ["none", "fit", "validation", "test"]),
     }
+    if result.trained is not None:
+        columns["predicted"] = _coded(result.trained.emotion, list(EMOTIONS))
+        columns["predicted_confidence"] = pa.array(result.trained.confidence, pa.float32())
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
     return buffer.getvalue()

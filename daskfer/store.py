@@ -19,7 +19,7 @@ from typing import Any
 
 from daskfer import storage
 
-FORMAT = 2
+FORMAT = 3
 """Version of what stages write; a change of it starts afresh beside what is there."""
 
 ENVIRONMENT_VARIABLE = "DASKFER_STORE"

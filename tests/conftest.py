@@ -67,3 +67,30 @@ def fer2013_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clean_environment(tmp_path: Path) -> dict[str, str]:
     """An environment whose store is in the test's own folder."""
     return {**os.environ, "DASKFER_STORE": str(tmp_path / "store"), "COLUMNS": "120"}
+
+
+@pytest.fixture(scope="session")
+def bundle() -> bytes:
+    """The face model's file, from the cache or the network, where it and its runtime are there."""
+    from daskfer.bundle import find_bundle
+    from daskfer.errors import ModelFileError
+
+    pytest.importorskip("ai_edge_litert.interpreter", reason="ai-edge-litert is not installed")
+    try:
+        return find_bundle()
+    except ModelFileError as error:
+        pytest.skip(f"no face model: {error}")
+
+
+@pytest.fixture(scope="session")
+def models(bundle: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the face model's file, for DASKFER_MODELS of other processes."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "face_landmarker.task").write_bytes(bundle)
+    return folder
+
+
+@pytest.fixture
+def expression_environment(clean_environment: dict[str, str], models: Path) -> dict[str, str]:
+    """A clean environment that has the face model and needs no network for it."""
+    return {**clean_environment, "DASKFER_MODELS": str(models), "DASKFER_OFFLINE": "1"}

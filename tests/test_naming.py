@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,16 @@ def test_dominant_by_hand() -> None:
 def test_names_of_faces() -> None:
     names = name_clusters(NameByDominant(), CLUSTER, EMOTION, 4)
     assert names.of(np.array([1, 0, 3])).tolist() == [4, 3, UNKNOWN]
+
+
+def test_faces_without_a_cluster_have_no_name() -> None:
+    names = name_clusters(NameByDominant(), CLUSTER, EMOTION, 3)
+    # The last cluster has a name here, which -1 must not reach.
+    names = replace(names, emotion=np.array([4, 3, 6], np.int8))
+    found = names.of(np.array([UNKNOWN, 2, UNKNOWN, 0], np.int32))
+    assert found.dtype == np.int8
+    assert found.tolist() == [UNKNOWN, 6, UNKNOWN, 4]
+    assert names.of(np.zeros(0, np.int32)).tolist() == []
 
 
 def test_dominant_without_labels_says_what_to_do() -> None:

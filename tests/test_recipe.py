@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from daskfer.cli.options import DEFAULT_RECIPE
 from daskfer.errors import RecipeError
+from daskfer.foresight import check_parts
 from daskfer.recipe import (
     BalanceByClass,
     Classify,
+    Expression,
     Gmm,
     Hog,
     IncrementalPca,
@@ -23,6 +25,7 @@ from daskfer.recipe import (
     NoBalance,
     NoNames,
     NoReduction,
+    Parts,
     Pca,
     Pixels,
     RandomSplit,
@@ -273,6 +276,69 @@ def test_an_unknown_recipe_lists_the_known_ones(tmp_path: Path) -> None:
         load_recipe(str(tmp_path))
 
 
+def test_the_expression_recipe_looks_at_parts() -> None:
+    recipe = load_recipe("expression")
+    assert recipe.represent == Expression()
+    assert recipe.reduce == Parts(blendshapes=24, tokens=20, hog=10)
+    assert recipe.classify.features == "face"
+    changed = load_recipe("expression", ["represent.model=m.task", "represent.presence=-1e1"])
+    assert changed.represent == Expression(model="m.task", presence=-10)
+    assert load_recipe("expression", ["represent.model=null"]) == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("represent.faces=9", r"unknown key represent\.faces \(did you mean face\?\)"),
+        ("represent.margin=4", r"unknown key represent\.margin"),
+        ("represent.face=63", r"represent\.face=63: expected 64 to 256"),
+        ("represent.face=257", r"represent\.face=257: expected 64 to 256"),
+        ("represent.mirrored=-1", r"represent\.mirrored=-1: expected 0 or more"),
+        ("represent.cell=1", r"represent\.cell=1: expected 2 or more"),
+        ("represent.orientations=181", r"orientations=181: at most 180"),
+        ("represent.presence=low", r"represent\.presence='low': expected a number"),
+        ("represent.model=7", r"represent\.model=7: expected a text or null"),
+        ("reduce.components=9", r"unknown key reduce\.components"),
+        ("reduce.layer5=9", r"unknown key reduce\.layer5 \(did you mean layer[48]\?\)"),
+        ("reduce.tokens=-1", r"reduce\.tokens=-1: expected 0 \(left out\) or more"),
+        ("reduce.tokens=auto", r"reduce\.tokens='auto': expected a whole number"),
+        ("reduce.tokens_weight=0", r"reduce\.tokens_weight=0\.0: expected more than 0"),
+        ("reduce.hog_weight=-0.7", r"reduce\.hog_weight=-0\.7: expected more than 0"),
+        ("reduce.layer4_weight=.nan", r"reduce\.layer4_weight=nan: expected more than 0"),
+        ("reduce.sides=left", r"reduce\.sides='left': expected one of average, both"),
+        ("reduce.scaling=log", r"reduce\.scaling='log': expected one of sqrt, robust"),
+        ("classify.components=0", r"classify\.components=0: expected 1 or more"),
+    ],
+)
+def test_changes_of_an_expression_that_are_refused(change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe("expression", [change])
+    assert "\n" not in str(caught.value)
+
+
+def test_some_part_is_left() -> None:
+    none = ["reduce.blendshapes=0", "reduce.tokens=0", "reduce.hog=0"]
+    with pytest.raises(RecipeError, match="expected a part with 1 or more components"):
+        load_recipe("expression", none)
+    assert load_recipe("expression", [*none, "reduce.layer8=1"]).reduce.method == "parts"
+
+
+@pytest.mark.parametrize("represent", ["hog", "pixels"])
+def test_parts_are_of_expressions_alone(represent: str) -> None:
+    for recipe in (
+        load_recipe("hog", ["reduce.method=parts", f"represent.method={represent}"]),
+        load_recipe("expression", [f"represent.method={represent}"]),
+    ):
+        with pytest.raises(RecipeError) as caught:
+            check_parts(recipe)
+        told = str(caught.value)
+        assert told.startswith("reduce.method=parts needs represent.method=expression")
+        assert f"the recipe has {represent}" in told
+        assert "--set reduce.method=pca" in told
+    check_parts(load_recipe("expression"))
+    check_parts(load_recipe("expression", ["reduce.method=pca", "reduce.components=5"]))
+
+
 RECIPES = st.builds(
     Recipe,
     seed=st.integers(0, 2**32 - 1),
@@ -282,9 +348,12 @@ RECIPES = st.builds(
     | st.builds(
         BalanceByClass, st.sampled_from(["first", "random"]), st.just("min") | st.integers(1, 10**6)
     ),
-    represent=st.just(Pixels()) | st.builds(Hog, mirror=st.booleans(), cell=st.integers(2, 20)),
+    represent=st.just(Pixels())
+    | st.builds(Hog, mirror=st.booleans(), cell=st.integers(2, 20))
+    | st.builds(Expression, model=st.none() | st.text(min_size=1), presence=st.floats(-99, 99)),
     reduce=st.just(NoReduction())
     | st.builds(Svd)
+    | st.builds(Parts, hog=st.integers(0, 999), tokens_weight=st.floats(1e-9, 1e9))
     | st.builds(Pca, components=st.just("auto") | st.integers(1, 500), whiten=st.booleans())
     | st.builds(IncrementalPca, batch_rows=st.none() | st.integers(2, 5000)),
     cluster=st.builds(KMeansClusters, tolerance=st.floats(0, 1e3))

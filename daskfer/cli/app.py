@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from daskfer import __version__
-from daskfer.cli import cache, demo, inspect, models, run, sweep
+from daskfer.cli import cache, demo, inspect, models, run, simulate, sweep
 from daskfer.cli.console import Progress
 from daskfer.errors import DaskferError, Stopped, one_line
 
@@ -47,6 +47,7 @@ def _interruptible(
 app.command("demo")(_interruptible(demo.demo))
 app.command("inspect")(_interruptible(inspect.inspect, "reads again"))
 app.command("run")(_interruptible(run.run))
+app.command("simulate-naming")(_interruptible(simulate.simulate, "goes on with what is missing"))
 app.command("sweep")(_interruptible(sweep.sweep, "goes on with the missing cells"))
 
 _cache = typer.Typer(rich_markup_mode=None)

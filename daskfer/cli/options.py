@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_RECIPE = "hog"
+DEFAULT_RECIPE = "expression"
 DEFAULT_RANGE_MB = 8
 
 Inputs = Annotated[
@@ -17,7 +17,9 @@ Inputs = Annotated[
         "fsspec URLs.",
     ),
 ]
-RecipeName = Annotated[str, typer.Option(help="Shipped recipe (hog, seed) or a recipe file.")]
+RecipeName = Annotated[
+    str, typer.Option(help="Shipped recipe (expression, expression-7, hog, seed) or a recipe file.")
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option(

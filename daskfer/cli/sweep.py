@@ -32,7 +32,7 @@ def sweep(
             metavar="NAMES", help="Representations, such as pixels,hog; by default the recipe's."
         ),
     ] = None,
-    recipe: options.RecipeName = options.DEFAULT_RECIPE,
+    recipe: options.RecipeName = "hog",
     changes: options.Changes = None,
     max_bad: options.MaxBad = None,
     folds: Annotated[

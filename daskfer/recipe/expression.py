@@ -8,7 +8,7 @@ from typing import Literal
 from daskfer.recipe.values import check
 
 PARTS = ("blendshapes", "tokens", "landmarks", "hog", "layer4", "layer8")
-"""What is known of a face, part by part (see `daskfer.represent.expression.parts`)."""
+"""What is known of a face, part by part (see `daskfer.represent.expression.features`)."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Parts:
         for part in PARTS:
             count, weight = getattr(self, part), getattr(self, f"{part}_weight")
             check(count >= 0, f"reduce.{part}={count}: expected 0 (left out) or more")
-            check(weight > 0, f"reduce.{part}_weight={weight}: expected more than 0")
+            check(0 < weight <= 1e3, f"reduce.{part}_weight={weight}: expected above 0, up to 1000")
         check(self.components > 0, "reduce.method=parts: expected a part with 1 or more components")
 
     @property

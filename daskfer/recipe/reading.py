@@ -22,6 +22,7 @@ from daskfer.recipe.sections import (
     Ingest,
     KMeansClusters,
     NameByDominant,
+    NameByFacs,
     NameByFile,
     NoBalance,
     NoNames,
@@ -48,7 +49,7 @@ _STAGES: dict[str, tuple[type, ...]] = {
     "represent": (Pixels, Hog, Expression),
     "reduce": (IncrementalPca, Pca, Svd, Parts, NoReduction),
     "cluster": (KMeansClusters, Gmm),
-    "name": (NameByDominant, NameByFile, NoNames),
+    "name": (NameByDominant, NameByFile, NameByFacs, NoNames),
     "classify": (Classify,),
     "evaluate": (Evaluate,),
 }

@@ -256,6 +256,20 @@ class NameByFile:
 
 
 @dataclass(frozen=True)
+class NameByFacs:
+    """Each cluster gets the emotion that its faces' action units tell (see `daskfer.facs`).
+
+    One whose emotion is not told by `margin` more than the next stays unnamed. Reads no label.
+    """
+
+    how: Literal["facs"] = "facs"
+    margin: float = 0.2
+
+    def __post_init__(self) -> None:
+        check(0 <= self.margin <= 1, f"name.margin={self.margin}: expected 0 to 1")
+
+
+@dataclass(frozen=True)
 class NoNames:
     """Clusters keep their numbers."""
 
@@ -333,7 +347,7 @@ Balance = NoBalance | BalanceByClass
 Represent = Pixels | Hog | Expression
 Reduce = IncrementalPca | Pca | Svd | Parts | NoReduction
 Cluster = KMeansClusters | Gmm
-Name = NameByDominant | NameByFile | NoNames
+Name = NameByDominant | NameByFile | NameByFacs | NoNames
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,10 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Card:
-    """One cluster; `base` is the share of its name's emotion in all fitted faces."""
+    """One cluster; `base` is the share of its name's emotion in all fitted faces.
+
+    `told` are the action units that tell its name, and how surely; empty where none were read.
+    """
 
     number: int
     name: str
@@ -54,6 +57,7 @@ class Card:
     purity: str
     base: str
     confidence: str
+    told: str
     bars: tuple[Bar, ...]
     sheets: tuple[Sheet, ...]
 
@@ -109,6 +113,7 @@ def _card(
         percent(len(members) / max(len(result.selection.fit), 1)),
         *_purity(result, table, number),
         score(float(np.median(confidence))) if len(members) else MISSING,
+        _told(result, number),
         _bars(table, number),
         tuple(
             _sheet(heading, alt.format(plural(len(chosen), "face")), emotion[chosen], faces)
@@ -116,6 +121,14 @@ def _card(
             if len(chosen)
         ),
     )
+
+
+def _told(result: Result, number: int) -> str:
+    names = result.names
+    if names.margin is None or not names.reasons:
+        return ""
+    units = names.reasons[number] or "no action unit far from usual"
+    return f"{units} (margin {score(float(names.margin[number]))})"
 
 
 def _purity(result: Result, table: np.ndarray, number: int) -> tuple[str, str]:

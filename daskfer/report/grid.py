@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from daskfer.report.drawing import FAINT, MARGIN, SCALE, png, wrapped, write, write_upwards
 from daskfer.sweep.statement import Judged
 
 if TYPE_CHECKING:
@@ -16,12 +16,8 @@ if TYPE_CHECKING:
 
     from daskfer.sweep.choices import Cell
 
-SCALE = 2
-"""Everything is drawn this many times as large, for screens with fine pixels."""
-
 CELL_WIDTH, CELL_HEIGHT = 60, 34
-MARGIN, GAP = 28, 44
-INK, FAINT = (32, 33, 36), (95, 99, 104)
+GAP = 44
 
 _CIVIDIS = np.array([
     (0, 34, 78), (18, 53, 112), (59, 73, 108), (87, 93, 109), (112, 113, 115), (138, 134, 120),
@@ -60,7 +56,7 @@ def heatmap(judged: list[Judged], choice: Cell | None, title: str, below: str) -
         _panels([one for one in judged if one.result.represent == name], choice, name)
         for name in represents
     ]
-    return _png(_drawn(lines, title, below))
+    return png(_drawn(lines, title, below))
 
 
 def _panels(judged: list[Judged], choice: Cell | None, name: str) -> list[Panel]:
@@ -142,8 +138,8 @@ def _drawn(lines: list[list[Panel]], title: str, below: str) -> Image.Image:
     width = max(sum(size[0] for size in line) + GAP * (len(line) - 1) for line in sizes)
     width = max(width, 640)
     scratch = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    heading = _wrapped(scratch, title, 17, width)
-    footing = _wrapped(scratch, below, 13, width)
+    heading = wrapped(scratch, title, 17, width)
+    footing = wrapped(scratch, below, 13, width)
     top = MARGIN + 24 * len(heading) + 14
     height = top + sum(max(size[1] for size in line) + GAP // 2 for line in sizes)
     picture = Image.new(
@@ -153,7 +149,7 @@ def _drawn(lines: list[list[Panel]], title: str, below: str) -> Image.Image:
     )
     draw = ImageDraw.Draw(picture)
     for number, text in enumerate(heading):
-        _write(draw, MARGIN, MARGIN + 24 * number, text, 17, "la")
+        write(draw, MARGIN, MARGIN + 24 * number, text, 17, "la")
     for line, measured in zip(lines, sizes, strict=True):
         left = MARGIN
         for panel, size in zip(line, measured, strict=True):
@@ -161,7 +157,7 @@ def _drawn(lines: list[list[Panel]], title: str, below: str) -> Image.Image:
             left += size[0] + GAP
         top += max(size[1] for size in measured) + GAP // 2
     for number, text in enumerate(footing):
-        _write(draw, MARGIN, top + 19 * number, text, 13, "la", FAINT)
+        write(draw, MARGIN, top + 19 * number, text, 13, "la", FAINT)
     return picture
 
 
@@ -178,7 +174,7 @@ def _draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, left: int, top: int) ->
     low, high = _range(panel.values)
     rows, columns = panel.values.shape
     x, y = left + LABELS, top + HEAD
-    _write(draw, left, top, panel.title, 15, "la")
+    write(draw, left, top, panel.title, 15, "la")
     for row in range(rows):
         for column in range(columns):
             corner = x + column * CELL_WIDTH, y + row * CELL_HEIGHT
@@ -188,12 +184,12 @@ def _draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, left: int, top: int) ->
         weight = 5 if panel.chosen == (row, column) else 2
         _frame(draw, x + column * CELL_WIDTH, y + row * CELL_HEIGHT, weight)
     for row, name in enumerate(panel.rows):
-        _write(draw, x - 8, y + row * CELL_HEIGHT + CELL_HEIGHT // 2, name, 13, "rm")
+        write(draw, x - 8, y + row * CELL_HEIGHT + CELL_HEIGHT // 2, name, 13, "rm")
     bottom = y + rows * CELL_HEIGHT
     for column, name in enumerate(panel.columns):
-        _write(draw, x + column * CELL_WIDTH + CELL_WIDTH // 2, bottom + 6, name, 13, "ma")
-    _write(draw, x + columns * CELL_WIDTH // 2, bottom + 24, "clusters", 13, "ma", FAINT)
-    _write_upwards(draw, left, y + rows * CELL_HEIGHT // 2, "components")
+        write(draw, x + column * CELL_WIDTH + CELL_WIDTH // 2, bottom + 6, name, 13, "ma")
+    write(draw, x + columns * CELL_WIDTH // 2, bottom + 24, "clusters", 13, "ma", FAINT)
+    write_upwards(draw, left, y + rows * CELL_HEIGHT // 2, "components")
     _bar(draw, x, bottom + 52, max(columns * CELL_WIDTH, 120), panel, low, high)
 
 
@@ -213,7 +209,7 @@ def _draw_cell(
     box = [x * SCALE, y * SCALE, (x + CELL_WIDTH - 1) * SCALE, (y + CELL_HEIGHT - 1) * SCALE]
     draw.rectangle(box, fill)
     middle = x + CELL_WIDTH // 2, y + CELL_HEIGHT // 2
-    _write(draw, *middle, cell_text(value, panel.signed), 14, "mm", ink_on(fill))
+    write(draw, *middle, cell_text(value, panel.signed), 14, "mm", ink_on(fill))
 
 
 def _frame(draw: ImageDraw.ImageDraw, x: int, y: int, weight: int) -> None:
@@ -246,52 +242,5 @@ def _bar(
         share = step / max((width - 2 * room) * SCALE - 1, 1)
         at = (x + room) * SCALE + step
         draw.line([at, y * SCALE, at, (y + 11) * SCALE], colour(share))
-    _write(draw, x + room - 8, y + 6, cell_text(low, panel.signed), 12, "rm", FAINT)
-    _write(draw, x + width - room + 8, y + 6, cell_text(high, panel.signed), 12, "lm", FAINT)
-
-
-def _write(
-    draw: ImageDraw.ImageDraw,
-    x: int,
-    y: int,
-    text: str,
-    size: int,
-    anchor: str,
-    ink: tuple[int, int, int] = INK,
-) -> None:
-    from PIL import ImageFont
-
-    draw.text((x * SCALE, y * SCALE), text, ink, ImageFont.load_default(size * SCALE), anchor)
-
-
-def _write_upwards(draw: ImageDraw.ImageDraw, x: int, y: int, text: str) -> None:
-    """A faint text that reads upwards, its middle at the left of (x, y)."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.load_default(13 * SCALE)
-    length, height = int(font.getlength(text)) + 2, 18 * SCALE
-    strip = Image.new("L", (length, height), 0)
-    ImageDraw.Draw(strip).text((0, 0), text, 255, font)
-    turned = strip.rotate(90, expand=True)
-    draw.bitmap((x * SCALE, y * SCALE - length // 2), turned, FAINT)
-
-
-def _wrapped(draw: ImageDraw.ImageDraw, text: str, size: int, width: int) -> list[str]:
-    """A text in lines that fit the width."""
-    from PIL import ImageFont
-
-    font = ImageFont.load_default(size * SCALE)
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and draw.textlength(longer, font) > width * SCALE:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    write(draw, x + room - 8, y + 6, cell_text(low, panel.signed), 12, "rm", FAINT)
+    write(draw, x + width - room + 8, y + 6, cell_text(high, panel.signed), 12, "lm", FAINT)

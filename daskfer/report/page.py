@@ -123,6 +123,7 @@ _ROW_WORDS = (
     ("quarantined", "Quarantined", "bad rows, set aside with their reasons in quarantine.csv"),
     ("blank", "Blank", "good rows whose pixels are all equal"),
     ("duplicate", "Duplicate", "good rows whose pixels repeat an earlier row"),
+    ("without_landmarks", "Without landmarks", "good rows that get no cluster: no face is seen"),
     ("fitted", "Fitted", "the clusters and the classifier are made from these"),
     ("validation", "Validation", "held out, to choose methods on"),
     ("test", "Test", "held out, to report on"),
@@ -136,7 +137,7 @@ def _rows(result: Result, metrics: dict[str, Any]) -> Rows:
     ]
     unused = sentences.left_out(metrics)
     if unused:
-        why = "good rows that balancing or identical held-out faces left out"
+        why = "good rows that balancing, identical held-out faces or landmarks left out"
         counts.append(("Not used", words.count(unused), why))
     reasons = list(by_reason(result.faces.bad).items())[:MOST_REASONS]
     emotion, selection = result.faces.table.emotion, result.selection

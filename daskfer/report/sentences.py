@@ -89,6 +89,15 @@ def naming(result: Result, metrics: dict[str, Any]) -> str:
             "Each cluster is named after the most frequent true emotion of its fitted faces. "
             "That reads labels: without them nobody would know which cluster is which."
         )
+    if how == "facs":
+        named = int((result.names.emotion != UNKNOWN).sum())
+        return (
+            "Nobody looked, and no label was read: each cluster is named after the emotion that "
+            "the action units of its faces tell (Facial Action Coding System), where they tell one "
+            f"clearly. That is so for {named} of {plural(len(result.names.emotion), 'cluster')}. "
+            "Beside an action unit stands by how many standard deviations the cluster's faces "
+            "show more of it than usual."
+        )
     if how in ("file", "page"):
         by = "from a file" if how == "file" else "by a person who looked at sheets like these"
         return f"The clusters were named {by}, at a cost of {plural(looks, 'look')}."

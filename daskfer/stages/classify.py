@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
@@ -22,7 +23,7 @@ from daskfer.stages.ingest import array_fingerprint
 from daskfer.stages.reduce import Reduced, reduce_face
 from daskfer.stages.represent import Represented
 
-PREDICTED_ROWS = 32_768
+PREDICTED_ROWS = 16_384
 """Rows that a task labels."""
 
 
@@ -30,8 +31,9 @@ PREDICTED_ROWS = 32_768
 class Trained:
     """The second model, and its figures against true labels by the rows they are of.
 
-    `rows` is how many it was trained on, and `notes` what a user should know of that. `face` is
-    the map to what it sees, where that is not what the clusters see.
+    `rows` is how many it was trained on, and `notes` what a user should know of that. `emotion`
+    (int8) and `confidence` (float32) are what it says of every face (n,). `face` is the map to
+    what it sees, where that is not what the clusters see.
     """
 
     classifier: Classifier
@@ -39,8 +41,21 @@ class Trained:
     validation: Scores
     test: Scores
     rows: int
+    emotion: np.ndarray
+    confidence: np.ndarray
     notes: tuple[str, ...] = ()
     face: AnyReducer | None = None
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A second model in the store: its file, the rows that it sees, and how it was trained."""
+
+    path: str
+    seen: Reduced
+    classifier: Classifier
+    rows: int
+    notes: tuple[str, ...]
 
 
 def train(
@@ -53,57 +68,119 @@ def train(
     names: Names,
 ) -> Trained | None:
     """Train the recipe's classifier on pseudo-labels and score it on held-out true labels."""
+    with context.watch.stage("classify", len(selection.fit)):
+        seen = seen_rows(context, represented, reduced, selection.fit)
+        learned = learn(context, selection, seen, clusters, names)
+        if learned is None:
+            return None
+        emotion, confidence = predictions(context, learned, np.arange(len(table.emotion)))
+
+        def scored(rows: np.ndarray) -> Scores:
+            return classify.score(emotion[rows], table.emotion[rows], confidence[rows])
+
+        return Trained(
+            learned.classifier,
+            scored(selection.fit),
+            scored(selection.validation),
+            scored(selection.test),
+            learned.rows,
+            emotion,
+            confidence,
+            learned.notes,
+            None if seen is reduced else seen.reducer,
+        )
+
+
+def seen_rows(
+    context: Context, represented: Represented, reduced: Reduced, fit: np.ndarray
+) -> Reduced:
+    """What the recipe's second model sees of every face."""
+    method = context.recipe.classify
+    if method.features == "face" and method.model != "none":
+        return reduce_face(context, represented, fit)
+    return reduced
+
+
+def learn(
+    context: Context, selection: Selection, seen: Reduced, clusters: Clusters, names: Names
+) -> Learned | None:
+    """Train the recipe's classifier on the names of the clusters; no other label is at hand.
+
+    None when the recipe wants no classifier, or no cluster has a name.
+    """
+
+    def chosen() -> tuple[np.ndarray, np.ndarray, list[str]]:
+        kept, notes = _training_rows(context, selection, clusters, names)
+        rows = selection.fit[kept]
+        return rows, names.of(clusters.cluster[rows]), notes
+
+    ingredients = (clusters.key, array_fingerprint(names.emotion))
+    return _learned(context, seen, ingredients, chosen, clusters.cluster)
+
+
+def learn_labels(
+    context: Context, seen: Reduced, rows: np.ndarray, emotion: np.ndarray
+) -> Learned | None:
+    """Train the recipe's classifier on given labels, int8 (m,), of the rows at these positions."""
+
+    def chosen() -> tuple[np.ndarray, np.ndarray, list[str]]:
+        method, seed = context.recipe.classify, context.recipe.seed
+        drawn = drawn_rows(emotion, method.train_rows, seed, "classify-rows")
+        return rows[drawn], emotion[drawn], []
+
+    return _learned(context, seen, ("labels", seen.key, array_fingerprint(rows, emotion)), chosen)
+
+
+def _learned(
+    context: Context,
+    seen: Reduced,
+    ingredients: tuple[str, ...],
+    chosen: Callable[[], tuple[np.ndarray, np.ndarray, list[str]]],
+    cluster: np.ndarray | None = None,
+) -> Learned | None:
+    """The model that the store has for these ingredients, or one trained on the chosen rows.
+
+    `cluster` (n,) is that of every face, where the labels are names of clusters.
+    """
     recipe = context.recipe
     folder = context.store.stage(
         "classify",
-        clusters.key,
-        array_fingerprint(names.emotion),
+        *ingredients,
         asdict(recipe.classify),
         recipe.seed,
         # A classifier is read back by the version that wrote it.
         metadata.version("scikit-learn"),
     )
-    with context.watch.stage("classify", len(selection.fit)):
-        seen = reduced
-        if recipe.classify.features == "face" and recipe.classify.model != "none":
-            seen = reduce_face(context, represented, selection.fit)
-        path = folder.file("classifier.skops")
-        summary = folder.summary()
-        if summary is None:
-            chosen, notes = _training_rows(context, selection, clusters, names)
-            rows = selection.fit[chosen]
-            found = None
-            if len(rows) > 0:
-                found = classify.train(
-                    seen.points.rows(rows),
-                    names.of(clusters.cluster[rows]),
-                    recipe.classify,
-                    recipe.seed,
-                    context.methods.search,
-                    lambda sample: StoredRows(seen.points, rows[sample]),
-                )
-            if found is not None:
-                storage.write_whole(path, save_estimator(found.model))
-            summary = folder.finish({**_summary(found), "rows": len(chosen), "notes": notes})
-        else:
-            context.watch.reused()
-        if summary["description"] is None:
-            return None
-        agreement = summary["pseudo_label_accuracy"]
-        classifier = Classifier(
-            read_estimator(path),
-            summary["description"],
-            float("nan") if agreement is None else agreement,
-        )
-        return Trained(
-            classifier,
-            _score(context, path, table, seen, selection.fit),
-            _score(context, path, table, seen, selection.validation),
-            _score(context, path, table, seen, selection.test),
-            summary["rows"],
-            tuple(summary["notes"]),
-            None if seen is reduced else seen.reducer,
-        )
+    path = folder.file("classifier.skops")
+    summary = folder.summary()
+    if summary is None:
+        rows, labels, notes = chosen()
+        found = None
+        if len(rows) > 0:
+            found = classify.train(
+                seen.points.rows(rows),
+                labels,
+                recipe.classify,
+                recipe.seed,
+                context.methods.search,
+                lambda sample: StoredRows(seen.points, rows[sample]),
+                None if cluster is None else cluster[rows],
+            )
+        if found is not None:
+            storage.write_whole(path, save_estimator(found.model))
+        summary = folder.finish({**_summary(found), "rows": len(rows), "notes": notes})
+    else:
+        context.watch.reused()
+    if summary["description"] is None:
+        return None
+    agreement = summary["pseudo_label_accuracy"]
+    classifier = Classifier(
+        read_estimator(path),
+        summary["description"],
+        float("nan") if agreement is None else agreement,
+        summary["temperature"],
+    )
+    return Learned(path, seen, classifier, summary["rows"], tuple(summary["notes"]))
 
 
 def _training_rows(
@@ -153,23 +230,37 @@ def _summary(found: Classifier | None) -> dict[str, object]:
     return {
         "description": found.description,
         "pseudo_label_accuracy": None if np.isnan(agreement) else agreement,
+        "temperature": found.temperature,
     }
 
 
-def _score(
-    context: Context, path: str, table: FaceTable, reduced: Reduced, positions: np.ndarray
-) -> Scores:
-    """Figures of the classifier in a file, which the workers apply to the rows."""
+def score(context: Context, table: FaceTable, learned: Learned, positions: np.ndarray) -> Scores:
+    """Figures against true labels of a classifier, which the workers apply to the rows."""
     if len(positions) == 0:
         return Scores(None, None, None, None)
-    pieces = cut(positions, PREDICTED_ROWS)
-    tasks = context.engine.map("classify", predict, pieces, shared=(reduced.points, path))
-    return classify.score(np.concatenate(context.engine.gather(tasks)), table.emotion[positions])
+    emotion, confidence = predictions(context, learned, positions)
+    return classify.score(emotion, table.emotion[positions], confidence)
 
 
-def predict(positions: np.ndarray, points: BlockFiles, path: str) -> np.ndarray:
-    """Emotion codes, int8 (m,), that the classifier in a file gives to the rows here."""
-    return classify.predict(read_estimator(path), points.rows(positions))
+def predictions(
+    context: Context, learned: Learned, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the classifier says of the faces at these positions: emotion codes and confidence."""
+    tasks = context.engine.map(
+        "classify",
+        predict,
+        cut(positions, PREDICTED_ROWS),
+        shared=(learned.seen.points, learned.path, learned.classifier.temperature),
+    )
+    emotion, confidence = zip(*context.engine.gather(tasks), strict=True)
+    return np.concatenate(emotion), np.concatenate(confidence)
+
+
+def predict(
+    positions: np.ndarray, points: BlockFiles, path: str, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the classifier in a file says of the rows here (see `daskfer.classify.predict`)."""
+    return classify.predict(read_estimator(path), points.rows(positions), temperature)
 
 
 def read_estimator(path: str) -> Any:

@@ -326,6 +326,7 @@ def _classifier_figures(trained: Trained | None, tested: np.ndarray) -> dict[str
         "test_balanced_accuracy": trained.test.balanced_accuracy,
         "test_macro_f1": trained.test.macro_f1,
         "test_confusion": trained.test.confusion,
+        "test_calibration_error": trained.test.calibration_error,
         "chance_accuracy": chance_accuracy(tested),
         "balanced_chance_accuracy": balanced_chance_accuracy(tested),
     }

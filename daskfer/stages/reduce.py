@@ -11,6 +11,7 @@ import numpy as np
 from daskfer import storage
 from daskfer.blocks import BlockFiles, cut
 from daskfer.parts import AnyReducer, Wish, fit_parts, load_reducer
+from daskfer.randomness import drawn_part
 from daskfer.recipe import Parts, Pca
 from daskfer.reduce import check_components, fit_pca
 from daskfer.represent import FeatureRows
@@ -22,6 +23,9 @@ FACE_PARTS = ("layer4", "layer8")
 """The parts of an expression that the second model sees with ``classify.features: face``. It
 learns from clusters of other parts: shown these again, it would learn where the clusters end
 rather than what their faces have in common (see BENCHMARKS.md)."""
+
+FACE_ROWS = 16_384
+"""Most rows that the second model's features are fitted on."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,12 @@ def reduce(context: Context, represented: Represented, fit: np.ndarray) -> Reduc
 def reduce_face(context: Context, represented: Represented, fit: np.ndarray) -> Reduced:
     """All that is known of each face, in components that count alike, for the second model.
 
-    Fitted without labels on the rows at the positions `fit`, and kept in the store.
+    Fitted without labels on the rows at the positions `fit`, of many on a sample drawn by seed:
+    these are features to learn from, and no figure is made of them. Kept in the store.
     """
     recipe, features = context.recipe, represented.features
-    pieces, most = cut(fit, recipe.block_rows), recipe.classify.components
+    sample = np.sort(drawn_part(fit, FACE_ROWS, recipe.seed, "face-sample"))
+    pieces, most = cut(sample, recipe.block_rows), recipe.classify.components
 
     def fitted() -> AnyReducer:
         from daskfer.represent.expression.features import ExpressionFeatures
@@ -65,7 +71,7 @@ def reduce_face(context: Context, represented: Represented, fit: np.ndarray) -> 
             # Whitened, and as much weight as components: each of them has variance 1.
             wishes = [Wish(part, most, float(most) ** 0.5, whiten=True) for part in FACE_PARTS]
             return fit_parts(context.engine, features, pieces, wishes, Parts())
-        method = Pca(components=min(most, features.dimensions, len(fit) - 1), whiten=True)
+        method = Pca(components=min(most, features.dimensions, len(sample) - 1), whiten=True)
         return fit_pca(context.engine, features, pieces, method)
 
     found, _ = _reduced(context, "classify", represented, fit, {"face": most}, fitted)

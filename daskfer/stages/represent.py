@@ -139,7 +139,7 @@ def _expressions(
             images.finish({"rows": len(sample)})
     features = ExpressionFeatures(parts, mirrored, sample, faces.side, method)
     key = f"{folder.path.rsplit('/', 1)[-1]}-{images.path.rsplit('/', 1)[-1]}"
-    placed = features.presence() >= method.presence
+    placed = (features.presence() >= method.presence) & ~faces.table.blank
     return Represented(features, key, placed, faces.pixels.starts)
 
 

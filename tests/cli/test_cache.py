@@ -284,7 +284,18 @@ def test_a_run_keeps_its_store_and_computes_again_what_was_cleared(
     faces_csv, tmp_path, clean_environment
 ):
     store, out = tmp_path / "store", tmp_path / "run"
-    run = (sys.executable, "-m", "daskfer", "run", faces_csv, *QUICK, "--json", "--out")
+    run = (
+        sys.executable,
+        "-m",
+        "daskfer",
+        "run",
+        "--recipe",
+        "hog",
+        faces_csv,
+        *QUICK,
+        "--json",
+        "--out",
+    )
     with started(*run, out, environment=clean_environment) as process:
         wait_until(lambda: list(store.glob("ingest/*/*.npy")), "the first block")
         done = daskfer("cache", "clear", "--yes", environment=clean_environment)
@@ -325,7 +336,18 @@ def test_a_run_keeps_its_store_and_computes_again_what_was_cleared(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_ended(number, faces_csv, tmp_path, clean_environment):
     store = tmp_path / "store"
-    run = (sys.executable, "-m", "daskfer", "run", faces_csv, *QUICK, "--out", tmp_path / "run")
+    run = (
+        sys.executable,
+        "-m",
+        "daskfer",
+        "run",
+        "--recipe",
+        "hog",
+        faces_csv,
+        *QUICK,
+        "--out",
+        tmp_path / "run",
+    )
     with started(*run, environment=clean_environment) as process:
         wait_until(lambda: list(store.glob("ingest/*/*.npy")), "the first block")
         assert [lease.pid for lease in users(str(store))] == [process.pid]

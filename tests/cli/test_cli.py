@@ -84,26 +84,42 @@ def small_csv(tmp_path):
 
 
 def test_missing_file(tmp_path, clean_environment):
-    done = daskfer("run", tmp_path / "none.csv", environment=clean_environment, cwd=tmp_path)
+    done = daskfer(
+        "run", "--recipe", "hog", tmp_path / "none.csv", environment=clean_environment, cwd=tmp_path
+    )
     assert_one_line(done, "none.csv", "no such file")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_empty_file(tmp_path, clean_environment):
     (tmp_path / "empty.csv").touch()
-    done = daskfer("run", tmp_path / "empty.csv", environment=clean_environment, cwd=tmp_path)
+    done = daskfer(
+        "run",
+        "--recipe",
+        "hog",
+        tmp_path / "empty.csv",
+        environment=clean_environment,
+        cwd=tmp_path,
+    )
     assert_one_line(done, "empty.csv", "is empty", "expected CSV, Parquet or image files")
 
 
 def test_file_without_pixels(tmp_path, clean_environment):
     (tmp_path / "other.csv").write_text("emotion,picture\n0,1 2 3 4\n")
-    done = daskfer("run", tmp_path / "other.csv", environment=clean_environment, cwd=tmp_path)
+    done = daskfer(
+        "run",
+        "--recipe",
+        "hog",
+        tmp_path / "other.csv",
+        environment=clean_environment,
+        cwd=tmp_path,
+    )
     assert_one_line(done, "other.csv", "no pixels column", "emotion, picture")
 
 
 def test_folder_without_faces(tmp_path, clean_environment):
     (tmp_path / "notes.txt").write_text("x")
-    done = daskfer("run", tmp_path, environment=clean_environment, cwd=tmp_path)
+    done = daskfer("run", "--recipe", "hog", tmp_path, environment=clean_environment, cwd=tmp_path)
     assert_one_line(done, "holds no faces", "found notes.txt")
 
 
@@ -119,13 +135,31 @@ def test_folder_without_faces(tmp_path, clean_environment):
     ],
 )
 def test_recipe_with_a_wrong_key(change, parts, small_csv, tmp_path, clean_environment):
-    done = daskfer("run", small_csv, "--set", change, environment=clean_environment, cwd=tmp_path)
+    done = daskfer(
+        "run",
+        "--recipe",
+        "hog",
+        small_csv,
+        "--set",
+        change,
+        environment=clean_environment,
+        cwd=tmp_path,
+    )
     assert_one_line(done, *parts)
     assert list(tmp_path.iterdir()) == [small_csv]
 
 
 def test_unknown_recipe(small_csv, tmp_path, clean_environment):
-    done = daskfer("run", small_csv, "--recipe", "sed", environment=clean_environment, cwd=tmp_path)
+    done = daskfer(
+        "run",
+        "--recipe",
+        "hog",
+        small_csv,
+        "--recipe",
+        "sed",
+        environment=clean_environment,
+        cwd=tmp_path,
+    )
     assert_one_line(done, "'sed'", "seed", "hog")
 
 
@@ -135,7 +169,14 @@ def test_unreachable_scheduler(small_csv, tmp_path, clean_environment):
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
         done = daskfer(
-            "run", small_csv, "--scheduler", address, environment=clean_environment, cwd=tmp_path
+            "run",
+            "--recipe",
+            "hog",
+            small_csv,
+            "--scheduler",
+            address,
+            environment=clean_environment,
+            cwd=tmp_path,
         )
     assert_one_line(done, address, "no scheduler answers")
 
@@ -143,6 +184,8 @@ def test_unreachable_scheduler(small_csv, tmp_path, clean_environment):
 def test_address_that_is_none(small_csv, tmp_path, clean_environment):
     done = daskfer(
         "run",
+        "--recipe",
+        "hog",
         small_csv,
         "--scheduler",
         "carrier-pigeon://x",
@@ -165,7 +208,16 @@ def test_address_that_is_none(small_csv, tmp_path, clean_environment):
 def test_wrong_cluster_file(text, part, small_csv, tmp_path, clean_environment):
     file = tmp_path / "cluster.yaml"
     file.write_text(text)
-    done = daskfer("run", small_csv, "--cluster", file, environment=clean_environment, cwd=tmp_path)
+    done = daskfer(
+        "run",
+        "--recipe",
+        "hog",
+        small_csv,
+        "--cluster",
+        file,
+        environment=clean_environment,
+        cwd=tmp_path,
+    )
     assert_one_line(done, "cluster.yaml", part)
 
 
@@ -173,6 +225,8 @@ def test_folder_of_another_recipe(faces_csv, tmp_path, clean_environment):
     out = tmp_path / "run"
     first = daskfer(
         "run",
+        "--recipe",
+        "hog",
         faces_csv,
         "--out",
         out,
@@ -183,7 +237,15 @@ def test_folder_of_another_recipe(faces_csv, tmp_path, clean_environment):
     assert first.returncode == 0, first.stderr
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     done = daskfer(
-        "run", faces_csv, "--out", out, "--set", "cluster.clusters=9", environment=clean_environment
+        "run",
+        "--recipe",
+        "hog",
+        faces_csv,
+        "--out",
+        out,
+        "--set",
+        "cluster.clusters=9",
+        environment=clean_environment,
     )
     assert_one_line(done, str(out), "another recipe", "cluster.clusters=7 there, 9 here", "--out")
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
@@ -193,7 +255,7 @@ def test_folder_of_other_inputs(faces_csv, small_csv, tmp_path, clean_environmen
     out = tmp_path / "run"
     out.mkdir()
     (out / "thesis.txt").write_text("years of work")
-    done = daskfer("run", faces_csv, "--out", out, environment=clean_environment)
+    done = daskfer("run", "--recipe", "hog", faces_csv, "--out", out, environment=clean_environment)
     assert_one_line(done, "thesis.txt", "no run's folder")
     assert (out / "thesis.txt").read_text() == "years of work"
     assert len(list(out.iterdir())) == 1
@@ -202,7 +264,7 @@ def test_folder_of_other_inputs(faces_csv, small_csv, tmp_path, clean_environmen
 def test_too_many_bad_rows(tmp_path, clean_environment):
     path, out = tmp_path / "bad.csv", tmp_path / "run"
     path.write_text("emotion,pixels\n0,1 2 3 4\n1,1 2 3\n2,1 2 3 999\n")
-    done = daskfer("run", path, "--out", out, environment=clean_environment)
+    done = daskfer("run", "--recipe", "hog", path, "--out", out, environment=clean_environment)
     assert_one_line(done, "2 of 3 rows are bad", "too few pixels", "--max-bad 0.67", str(out))
     # What was set aside is there to look at.
     with (out / "quarantine.csv").open(newline="") as file:
@@ -219,15 +281,21 @@ def test_one_bad_row_among_many(small_csv, tmp_path, clean_environment):
     bad = tmp_path / "bad.csv"
     bad.write_text("".join([*lines[:2], "3,1 2 3,Training\n", *lines[2:]]))
     out = tmp_path / "run"
-    strict = daskfer("run", bad, "--out", out, "--max-bad", "0", environment=clean_environment)
+    strict = daskfer(
+        "run", "--recipe", "hog", bad, "--out", out, "--max-bad", "0", environment=clean_environment
+    )
     assert_one_line(strict, "1 of", "more than ingest.max_bad=0 allows", "line 3 of")
-    wrong = daskfer("run", bad, "--max-bad", "7", environment=clean_environment, cwd=tmp_path)
+    wrong = daskfer(
+        "run", "--recipe", "hog", bad, "--max-bad", "7", environment=clean_environment, cwd=tmp_path
+    )
     assert_one_line(wrong, "ingest.max_bad=7.0: expected 0 to 1")
 
 
 def test_more_clusters_than_rows(small_csv, tmp_path, clean_environment):
     done = daskfer(
         "run",
+        "--recipe",
+        "hog",
         small_csv,
         "--out",
         tmp_path / "run",
@@ -244,7 +312,8 @@ def test_more_clusters_than_rows(small_csv, tmp_path, clean_environment):
 
 def test_faces_too_small_for_the_recipe(small_csv, tmp_path, clean_environment):
     done = daskfer(
-        "run", small_csv, "--out", tmp_path / "run", "--set", "reduce.components=1",
+        "run", "--recipe", "hog",
+        small_csv, "--out", tmp_path / "run", "--set", "reduce.components=1",
         "--set", "cluster.clusters=2", environment=clean_environment,
     )  # fmt: skip
     assert_one_line(done, "2×2", "represent.cell")
@@ -288,6 +357,8 @@ def test_names_of_a_file(faces_csv, tmp_path, clean_environment):
     names.write_text("0: happy\n1: sad\n2: happy\n")
     done = daskfer(
         "run",
+        "--recipe",
+        "hog",
         faces_csv,
         "--out",
         tmp_path / "run",
@@ -311,10 +382,14 @@ def test_unlabelled_faces_are_clustered(tmp_path, faces_csv, clean_environment):
     path = tmp_path / "unlabelled.csv"
     rows = [line.split(",")[1] for line in faces_csv.read_text().splitlines()[:601]]
     path.write_text("\n".join(rows) + "\n")
-    failed = daskfer("run", path, "--out", tmp_path / "run", environment=clean_environment)
+    failed = daskfer(
+        "run", "--recipe", "hog", path, "--out", tmp_path / "run", environment=clean_environment
+    )
     assert_one_line(failed, "name.how=dominant needs emotion labels", "name.how=none")
     done = daskfer(
         "run",
+        "--recipe",
+        "hog",
         path,
         "--out",
         tmp_path / "other",

@@ -99,7 +99,7 @@ def test_tables_for_a_person_and_what_a_run_would_do(damaged, clean_environment,
 def test_what_was_read_serves_the_run(damaged, clean_environment, tmp_path):
     daskfer("inspect", damaged, environment=clean_environment, cwd=tmp_path)
     done = daskfer(
-        "run", damaged, "--max-bad", "0.1", "--out", tmp_path / "run", "--json",
+        "run", "--recipe", "hog", damaged, "--max-bad", "0.1", "--out", tmp_path / "run", "--json",
         "--set", "cluster.clusters=2", "--set", "represent.cell=3", "--set", "represent.margin=0",
         "--set", "reduce.components=2", "--set", "classify.model=none",
         environment=clean_environment,
@@ -123,13 +123,21 @@ def test_inspect_foresees_what_run_would_refuse(clean_environment, tmp_path):
         refused = json.loads(shown.stdout)["run"]["refused"]
         assert reason in refused
         done = daskfer(
-            "run", path, "--out", tmp_path / "run", *changes, environment=clean_environment
+            "run",
+            "--recipe",
+            "hog",
+            path,
+            "--out",
+            tmp_path / "run",
+            *changes,
+            environment=clean_environment,
         )
         assert done.returncode == 1
         assert done.stderr == f"error: {refused}\n"
     # A run that left nothing does not keep its folder from another recipe.
     again = daskfer(
-        "run", path, "--out", tmp_path / "run", *pixels, "--set", "name.how=none",
+        "run", "--recipe", "hog",
+        path, "--out", tmp_path / "run", *pixels, "--set", "name.how=none",
         "--set", "cluster.clusters=50", environment=clean_environment,
     )  # fmt: skip
     assert "cluster.clusters=50: only" in again.stderr

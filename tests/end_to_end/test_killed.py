@@ -28,7 +28,19 @@ CHANGES = ("--set", "block_rows=256", "--set", "classify.model=logistic")
 
 
 def command(csv, out, *more):
-    return [sys.executable, "-m", "daskfer", "run", csv, "--out", out, *CHANGES, *more]
+    return [
+        sys.executable,
+        "-m",
+        "daskfer",
+        "run",
+        "--recipe",
+        "hog",
+        csv,
+        "--out",
+        out,
+        *CHANGES,
+        *more,
+    ]
 
 
 def finished_stages(store: Path) -> dict[str, int]:
@@ -42,7 +54,16 @@ def finished_stages(store: Path) -> dict[str, int]:
 def undisturbed(faces_csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     environment = {**os.environ, "DASKFER_STORE": str(folder / "store")}
-    done = daskfer("run", faces_csv, "--out", folder / "run", *CHANGES, environment=environment)
+    done = daskfer(
+        "run",
+        "--recipe",
+        "hog",
+        faces_csv,
+        "--out",
+        folder / "run",
+        *CHANGES,
+        environment=environment,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -79,7 +100,15 @@ def test_killed_after_a_stage(stage, workers, faces_csv, undisturbed, tmp_path, 
     assert not (out / "metrics.json").exists()
     before = finished_stages(store)
     again = daskfer(
-        "run", faces_csv, "--out", out, *CHANGES, workers, environment=clean_environment
+        "run",
+        "--recipe",
+        "hog",
+        faces_csv,
+        "--out",
+        out,
+        *CHANGES,
+        workers,
+        environment=clean_environment,
     )
     assert again.returncode == 0, again.stderr
     after = finished_stages(store)
@@ -108,7 +137,14 @@ def test_blocks_that_are_there_are_kept(
         (folder / name).unlink()
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     again = daskfer(
-        "run", faces_csv, "--out", tmp_path / "run", *CHANGES, environment=clean_environment
+        "run",
+        "--recipe",
+        "hog",
+        faces_csv,
+        "--out",
+        tmp_path / "run",
+        *CHANGES,
+        environment=clean_environment,
     )
     assert again.returncode == 0, again.stderr
     kept = {path: path.stat().st_mtime_ns for path in before}
@@ -158,7 +194,9 @@ def test_stopped_politely(number, workers, faces_csv, tmp_path, clean_environmen
         assert errors.strip().splitlines()[-1].startswith("stopped: the same command goes on")
         assert "Traceback" not in errors
         wait_until(lambda: not any(map(is_alive, children)), "the workers' end")
-    again = daskfer("run", faces_csv, "--out", out, *CHANGES, environment=clean_environment)
+    again = daskfer(
+        "run", "--recipe", "hog", faces_csv, "--out", out, *CHANGES, environment=clean_environment
+    )
     assert again.returncode == 0, again.stderr
     assert "ingest" in json.loads((out / "metrics.json").read_text())["reused"]
 
@@ -168,7 +206,15 @@ def test_finished_run_does_nothing_again(faces_csv, undisturbed, clean_environme
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
     # Another store: whatever was computed again would have to be computed from the start.
     again = daskfer(
-        "run", faces_csv, "--out", undisturbed, *CHANGES, "--json", environment=clean_environment
+        "run",
+        "--recipe",
+        "hog",
+        faces_csv,
+        "--out",
+        undisturbed,
+        *CHANGES,
+        "--json",
+        environment=clean_environment,
     )
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -248,7 +294,9 @@ def test_the_scheduler_may_die(faces_csv, undisturbed, tmp_path, clean_environme
             assert process.returncode == 1
             assert errors.strip().splitlines()[-1].startswith(f"error: the scheduler at {address}")
             assert "Traceback" not in errors
-    again = daskfer("run", faces_csv, "--out", out, *CHANGES, environment=clean_environment)
+    again = daskfer(
+        "run", "--recipe", "hog", faces_csv, "--out", out, *CHANGES, environment=clean_environment
+    )
     assert again.returncode == 0, again.stderr
     assert "represent" in json.loads((out / "metrics.json").read_text())["reused"]
     assert_same(out, undisturbed)

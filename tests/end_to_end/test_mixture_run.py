@@ -22,7 +22,7 @@ def run(faces_csv, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mixture")
     environment = {**os.environ, "DASKFER_STORE": str(folder / "store"), "COLUMNS": "120"}
     done = daskfer(
-        "run", faces_csv, "--out", folder / "run",
+        "run", "--recipe", "hog", faces_csv, "--out", folder / "run",
         "--set", "cluster.method=gmm", "--set", "cluster.restarts=3",
         "--set", "reduce.components=8", "--set", "classify.model=logistic",
         "--set", "evaluate.stability_draws=2", "--set", "evaluate.null_draws=1",
@@ -73,7 +73,7 @@ def test_its_figures_are_of_its_own_clusters(run):
 @pytest.mark.slow
 def test_too_many_columns_are_refused_before_any_work(faces_csv, tmp_path, clean_environment):
     done = daskfer(
-        "run", faces_csv, "--out", tmp_path / "run",
+        "run", "--recipe", "hog", faces_csv, "--out", tmp_path / "run",
         "--set", "cluster.method=gmm", "--set", "reduce.method=none",
         environment=clean_environment,
     )  # fmt: skip

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 def run(csv, out, environment, *options):
-    done = daskfer("run", csv, "--out", out, *options, environment=environment)
+    done = daskfer("run", "--recipe", "hog", csv, "--out", out, *options, environment=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout, json.loads((out / "metrics.json").read_text())
 

@@ -95,6 +95,39 @@ def test_faces_without_a_label_do_not_count() -> None:
     assert found.ari == pytest.approx(adjusted_rand_score(emotion, cluster))
 
 
+def test_faces_without_a_cluster_are_misses_also_by_chance() -> None:
+    random = np.random.default_rng(1)
+    emotion = random.integers(0, 7, 300).astype(np.int8)
+    cluster = random.integers(0, 5, 300).astype(np.int32)
+    whole = agreement(cluster, emotion, 5, 0)
+    # A fifth of the faces with a label have no cluster; what has neither counts nowhere.
+    more = np.concatenate([emotion, np.zeros(75, np.int8), np.full(40, UNKNOWN, np.int8)])
+    found = agreement(np.concatenate([cluster, np.full(115, UNKNOWN, np.int32)]), more, 5, 0)
+    assert whole is not None
+    assert found is not None
+    for share in (
+        "hungarian_accuracy", "majority_accuracy", "chance_accuracy", "hungarian_chance"
+    ):  # fmt: skip
+        assert getattr(found, share) == pytest.approx(0.8 * getattr(whole, share)), share
+    # They are no cluster of their own, and no less likely by chance.
+    for same in ("nmi", "ari", "nmi_chance", "hungarian_p", "majority_p"):
+        assert getattr(found, same) == pytest.approx(getattr(whole, same)), same
+
+
+def test_faces_without_a_cluster_by_hand() -> None:
+    cluster = np.array([0, 0, 1, UNKNOWN, UNKNOWN])
+    emotion = codes(3, 3, 4, 4, UNKNOWN)
+    table = contingency(cluster, emotion, 2)
+    assert (table.sum(), table[0, 3], table[1, 4]) == (3, 2, 1)
+    found = agreement(cluster, emotion, 2, 0)
+    assert found is not None
+    assert found.majority_accuracy == found.hungarian_accuracy == pytest.approx(3 / 4)
+
+
+def test_where_no_labelled_face_has_a_cluster_there_is_no_agreement() -> None:
+    assert agreement(np.array([UNKNOWN, 0]), codes(3, UNKNOWN), 2, 0) is None
+
+
 def test_without_labels_there_is_no_agreement() -> None:
     found = agreement(np.array([0, 1]), codes(UNKNOWN, UNKNOWN), 2, 0)
     assert found is None

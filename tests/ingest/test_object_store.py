@@ -161,7 +161,7 @@ def local_labels(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Ta
     """What a run on the file on disk finds."""
     folder = tmp_path_factory.mktemp("local")
     done = daskfer(
-        "run", faces, "--out", folder / "run", "--store", folder / "store", *RUN,
+        "run", "--recipe", "hog", faces, "--out", folder / "run", "--store", folder / "store", *RUN,
         environment=dict(os.environ),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -318,7 +318,8 @@ def test_worker_processes_read_and_write_objects(
 ) -> None:
     url = bucket.put("by-processes.csv", faces.read_bytes())
     done = daskfer(
-        "run", url, "--processes", "--store", "s3://faces/of-processes", "--out", tmp_path / "run",
+        "run", "--recipe", "hog",
+        url, "--processes", "--store", "s3://faces/of-processes", "--out", tmp_path / "run",
         *RUN, "--workers", 1, environment=s3,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")

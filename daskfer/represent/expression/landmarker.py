@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import sys
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numba
 import numpy as np
 
+from daskfer.bundle import FACE_LANDMARKER
 from daskfer.errors import MissingPackage
 from daskfer.represent.expression import blendshapes
 
@@ -82,6 +87,12 @@ class Landmarker:
         self._landmarks = _interpreter(parts.read(_LANDMARKS_MODEL), [_LAYER4, _LAYER8])
         self._blendshapes = _interpreter(parts.read(_BLENDSHAPES_MODEL), [_TOKEN])
         self._subset = np.array(blendshapes.LANDMARKS)
+        self._image = np.empty((1, SIDE, SIDE, 3), np.float32)
+
+    @property
+    def parts(self) -> tuple[tuple[Any, list[int]], tuple[Any, list[int]]]:
+        """The interpreters of landmarks and of blendshapes, each with its outputs' tensors."""
+        return self._landmarks, self._blendshapes
 
     def measure(self, faces: np.ndarray, face_side: int) -> Measured:
         """Run the models on faces, uint8 (n, side, side), drawn `face_side` pixels wide."""
@@ -103,8 +114,10 @@ class Landmarker:
         self, number: int, face: np.ndarray, steps: tuple[np.ndarray, ...], found: Measured
     ) -> None:
         model, outputs = self._landmarks
-        # The view must be gone before the model runs.
-        _draw(face, *steps, model.tensor(0)()[0])
+        # Not into the model's own memory: it refuses to run while anybody, such as a profiler that
+        # looks at this thread, still has a view of that.
+        _draw(face, *steps, self._image[0])
+        model.set_tensor(0, self._image)
         model.invoke()
         points, presence, _, layer4, layer8 = (model.get_tensor(index) for index in outputs)
         found.landmarks[number] = points.reshape(POINTS, 3)
@@ -131,6 +144,8 @@ def landmarker(bundle: bytes) -> Landmarker:
         When the bundle is not the one whose layers are known; it was checked where it was found.
     """
     name = hashlib.sha256(bundle).hexdigest()
+    if name != FACE_LANDMARKER.sha256:
+        raise ValueError(f"a bundle with sha256 {name}: expected {FACE_LANDMARKER.sha256}")
     if getattr(_own, "name", None) != name:
         _own.model, _own.name = Landmarker(bundle), name
     model: Landmarker = _own.model
@@ -160,9 +175,26 @@ def _litert() -> Any:
 
 def _interpreter(model: bytes, layers: list[int]) -> tuple[Any, list[int]]:
     """A model on one thread that also gives these layers, and its outputs' tensors."""
-    interpreter = _litert().Interpreter(model_content=_with_outputs(model, layers), num_threads=1)
-    interpreter.allocate_tensors()
+    content = _with_outputs(model, layers)
+    with _quiet():
+        interpreter = _litert().Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
     return interpreter, [output["index"] for output in interpreter.get_output_details()]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what LiteRT says of itself, which no setting of its own does, from the terminal."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _with_outputs(model: bytes, layers: list[int]) -> bytes:

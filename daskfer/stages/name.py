@@ -1,0 +1,87 @@
+"""Name: an emotion for each cluster, by labels, by a file, or by what its faces do."""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from daskfer.balance import Selection
+from daskfer.blocks import cut
+from daskfer.faces import FaceTable
+from daskfer.naming import Names, name_clusters, purity_of
+from daskfer.randomness import drawn_part
+from daskfer.recipe import NameByFacs, Parts
+from daskfer.represent import FeatureRows
+from daskfer.stages.cluster import Clusters
+from daskfer.stages.context import Context
+from daskfer.stages.represent import Represented
+
+if TYPE_CHECKING:
+    from daskfer.facs import Reader
+
+READ_ROWS = 65_536
+"""Most faces that prototypes are read among; of more, so many are drawn by seed."""
+
+CLEAR = 0.0
+"""Log-odds of a face from which its landmarks are beyond doubt."""
+
+
+def name(
+    context: Context,
+    table: FaceTable,
+    selection: Selection,
+    represented: Represented,
+    clusters: Clusters,
+) -> Names:
+    """Name the clusters as the recipe says, from their fitted faces."""
+    method, fit = context.recipe.name, selection.fit
+    with context.watch.stage("name", len(clusters.centers)):
+        if isinstance(method, NameByFacs):
+            return _by_action_units(context, table, fit, represented, clusters, method)
+        return name_clusters(
+            method, clusters.cluster[fit], table.emotion[fit], len(clusters.centers)
+        )
+
+
+def _by_action_units(
+    context: Context,
+    table: FaceTable,
+    fit: np.ndarray,
+    represented: Represented,
+    clusters: Clusters,
+    method: NameByFacs,
+) -> Names:
+    from daskfer import facs
+    from daskfer.represent.expression.features import ExpressionFeatures, PartFiles
+
+    features, recipe, k = represented.features, context.recipe, len(clusters.centers)
+    assert isinstance(features, ExpressionFeatures)
+    # As they were measured: their quantiles are taken, which no scaling changes.
+    part: PartFiles = features.part("blendshapes", Parts(scaling="robust"))
+    sample = np.sort(drawn_part(fit, READ_ROWS, recipe.seed, "facs-sample"))
+    reader = facs.read_prototypes(part.rows(sample), features.presence()[sample] >= CLEAR)
+    sums = context.engine.total(
+        "name",
+        _sums_of,
+        cut(fit, recipe.block_rows),
+        cut(clusters.cluster[fit], recipe.block_rows),
+        combine=operator.add,
+        shared=(part, reader, k),
+    )
+    told = facs.tell(context.engine.gather([sums])[0], method.margin)
+    rows = np.bincount(clusters.cluster[fit], minlength=k).astype(np.int64)
+    purity, used = purity_of(clusters.cluster[fit], table.emotion[fit], told.emotion)
+    return Names(
+        told.emotion, "facs", 0, rows, purity, used,
+        score=told.score, margin=told.margin, reasons=told.reasons,
+    )  # fmt: skip
+
+
+def _sums_of(
+    positions: np.ndarray, cluster: np.ndarray, part: FeatureRows, reader: Reader, k: int
+) -> np.ndarray:
+    from daskfer import facs
+
+    return facs.cluster_sums(part.rows(positions), cluster, reader, k)
