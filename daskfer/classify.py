@@ -74,18 +74,21 @@ def log_scores(model: Any, points: np.ndarray) -> np.ndarray:
     return found if found.ndim == 2 else np.column_stack([-found, found])
 
 
-def best_temperature(log: np.ndarray, answers: np.ndarray) -> float:
+def best_temperature(log: np.ndarray, answers: np.ndarray, sure: np.ndarray) -> float:
     """The temperature that makes scores (n, classes) the likeliest for the right columns (n,).
 
+    An answer is right as likely as `sure` (n,) says; if not, the other columns are alike.
     C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On Calibration of Modern Neural Networks", 2017.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    rows = np.arange(len(answers))
+    rest = (1 - sure) / max(log.shape[1] - 1, 1)
+    wanted = np.tile(rest[:, None], (1, log.shape[1]))
+    wanted[np.arange(len(answers)), answers] = sure
 
     def loss(exponent: float) -> float:
-        return float(-log_softmax(log / np.exp(exponent), axis=1)[rows, answers].mean())
+        return float(-(wanted * log_softmax(log / np.exp(exponent), axis=1)).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded")
     return float(np.exp(found.x))
@@ -99,6 +102,7 @@ def train(
     search: Search,
     read: Callable[[np.ndarray], Any] | None = None,
     cluster: np.ndarray | None = None,
+    trust: np.ndarray | None = None,
 ) -> Classifier | None:
     """Train the second model on pseudo-labels.
 
@@ -119,6 +123,9 @@ def train(
         Each row's cluster. Where every name has enough of them, a fold holds out whole clusters:
         a model must then know a name from other clusters of it, which is nearer to what is wanted
         than telling where the clusters end.
+    trust : float array (n,), optional
+        How likely each pseudo-label is right, as far as the naming knows; its confidence is
+        calibrated with that.
 
     Returns
     -------
@@ -144,7 +151,10 @@ def train(
         groups = None if cluster is None else cluster[named][sample]
         folds = _folds(pseudo[sample], groups, method.folds, seed)
         number, score = _choose(rows, pseudo[sample], folds, method, seed, search)
-        temperature = _temperature(points[sample], pseudo[sample], folds, number, method, seed)
+        sure = np.ones(len(sample)) if trust is None else trust[named][sample]
+        temperature = _temperature(
+            points[sample], pseudo[sample], sure, folds, number, method, seed
+        )
     best = _candidates(method, len(points), seed)[number]
     best.fit(points, pseudo)
     return Classifier(best, describe(best), score, temperature)
@@ -194,6 +204,7 @@ def _choose(
 def _temperature(
     points: np.ndarray,
     pseudo: np.ndarray,
+    trust: np.ndarray,
     folds: Folds,
     number: int,
     method: Classify,
@@ -205,14 +216,17 @@ def _temperature(
     labels, confidence is still no better than the names are.
     """
     classes = np.unique(pseudo)
-    log, answers = [], []
+    log, answers, sure = [], [], []
     for fit, held_out in folds:
         model = _candidates(method, len(fit), seed)[number].fit(points[fit], pseudo[fit])
         if len(model.classes_) < len(classes):
             continue
         log.append(log_scores(model, points[held_out]))
         answers.append(np.searchsorted(classes, pseudo[held_out]))
-    return best_temperature(np.concatenate(log), np.concatenate(answers)) if log else 1.0
+        sure.append(trust[held_out])
+    if not log:
+        return 1.0
+    return best_temperature(np.concatenate(log), np.concatenate(answers), np.concatenate(sure))
 
 
 def _folds(pseudo: np.ndarray, cluster: np.ndarray | None, count: int, seed: int) -> Folds:

@@ -47,7 +47,7 @@ def trained(folder: Path, emotion: list[int], sizes: list[int] = SIZES, **keys: 
         SimpleNamespace(),  # type: ignore[arg-type]
         SimpleNamespace(points=files),  # type: ignore[arg-type]
         SimpleNamespace(cluster=cluster, key="clusters"),  # type: ignore[arg-type]
-        SimpleNamespace(emotion=named, of=lambda cluster: named[cluster]),  # type: ignore[arg-type]
+        SimpleNamespace(emotion=named, score=None, of=lambda cluster: named[cluster]),  # type: ignore[arg-type]
     )
     assert found is not None
     return found

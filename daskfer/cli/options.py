@@ -48,7 +48,7 @@ Processes = Annotated[
     typer.Option(
         "--processes/--threads",
         help="Local workers as processes, or as threads of this one; by default threads, but "
-        "processes for recipe expression, whose model runs on one thread of a process at a time.",
+        "processes while recipe expression measures faces: its model keeps threads waiting.",
         show_default=False,
     ),
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daskfer.cli import options
-from daskfer.cli.session import place_of, prepare_process, session
+from daskfer.cli.session import place_of, prepare_process, root_of, session
 
 if TYPE_CHECKING:
     from daskfer.dask.connect import Where
@@ -43,7 +43,7 @@ def run(
 
     prepare_process()
     resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
-    place = place_of(scheduler, cluster, workers, processes, resolved)
+    place = place_of(scheduler, cluster, workers, processes)
     metrics, folder = run_job(inputs, recipe, resolved, out, store, place, csv_block << 20)
     show(metrics, folder, as_json)
 
@@ -54,7 +54,7 @@ def run_job(
     recipe: Recipe,
     out: str | None,
     store: str | None,
-    where: Callable[[], Where],
+    where: Callable[..., Where],
     range_bytes: int,
 ) -> tuple[dict[str, Any], str]:
     """Run the pipeline for a run folder, unless it has finished; its metrics and its path."""
@@ -75,7 +75,14 @@ def run_job(
         return metrics, path
     for note in notes_of(sources):
         progress.say(note)
-    with session(where, store, progress) as here:
+    from daskfer.stages.represent import is_measured
+    from daskfer.store import Store
+
+    def place() -> Where:
+        # The face model runs on one thread of a process at a time.
+        return where(not is_measured(recipe, sources, Store(root_of(store))))
+
+    with session(place, store, progress) as here:
         from daskfer.dask.connect import peak_memory
         from daskfer.pipeline import run as run_pipeline
         from daskfer.versions import versions

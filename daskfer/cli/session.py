@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from daskfer.cli.console import Progress
     from daskfer.dask.connect import Where
     from daskfer.dask.engine import DaskEngine
-    from daskfer.recipe import Recipe
     from daskfer.store import Store
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -48,12 +47,10 @@ def place_of(
     cluster: str | None,
     workers: int | None,
     processes: bool | None,
-    recipe: Recipe | None = None,
-) -> Callable[[], Where]:
+) -> Callable[..., Where]:
     """Where to compute, as a function: to make it imports Dask.
 
-    Local workers are threads, or processes where the recipe's stages would keep threads waiting
-    for the interpreter, unless the user says.
+    Its argument says whether local workers should be processes, where the user does not.
 
     Raises
     ------
@@ -63,15 +60,20 @@ def place_of(
     if scheduler is not None and cluster is not None:
         raise RecipeError("--scheduler and --cluster exclude each other: give one of them")
 
-    if processes is None:
-        processes = recipe is not None and recipe.represent.method == "expression"
-
-    def make() -> Where:
+    def make(better_processes: bool = False) -> Where:
         from daskfer.dask.connect import Where
 
-        return Where(scheduler, cluster, workers, processes)
+        chosen = better_processes if processes is None else processes
+        return Where(scheduler, cluster, workers, chosen)
 
     return make
+
+
+def root_of(store: str | None) -> str:
+    """Where the store lies that the user means."""
+    from daskfer.store import absolute, default_root
+
+    return absolute(store or default_root())
 
 
 @contextmanager
@@ -81,11 +83,11 @@ def session(where: Callable[[], Where], store: str | None, progress: Progress) -
     from daskfer.dask.connect import check_reach, connected, scheduler_errors
     from daskfer.dask.engine import DaskEngine
     from daskfer.leases import working
-    from daskfer.store import Store, absolute, default_root
+    from daskfer.store import Store
 
     progress.say("starting workers")
     place = where()
-    root = absolute(store or default_root())
+    root = root_of(store)
     if os.path.isfile(root):
         raise InputError(f"--store {root} is a file: expected a folder, or none yet")
     check_reach(root, place)

@@ -9,9 +9,10 @@ import typer
 
 from daskfer.ahead import importing
 from daskfer.cli import options
-from daskfer.cli.session import place_of, prepare_process, session
+from daskfer.cli.session import place_of, prepare_process, root_of, session
 
 if TYPE_CHECKING:
+    from daskfer.dask.connect import Where
     from daskfer.ingest.sources import Source
 
 DEFAULT_LOOKS = "0,7,20,50,100,200,500"
@@ -72,7 +73,7 @@ def simulate(
     prepare_process()
     owner = _finished(run)
     recipe = load_recipe(f"{run}/recipe.yaml", changes or [])
-    place = place_of(scheduler, cluster, workers, processes, recipe)
+    place = place_of(scheduler, cluster, workers, processes)
     numbers = whole_numbers("--looks", looks, 0)
     from daskfer.cli.console import Progress
     from daskfer.stages.simulate import Plan, check_plan
@@ -81,7 +82,13 @@ def simulate(
     check_plan(recipe, plan)
     sources = _sources(run, owner)
     progress = Progress()
-    with session(place, store, progress) as here:
+    from daskfer.stages.represent import is_measured
+    from daskfer.store import Store
+
+    def where() -> Where:
+        return place(not is_measured(recipe, sources, Store(root_of(store))))
+
+    with session(where, store, progress) as here:
         from daskfer.pipeline import METHODS, modules_of
         from daskfer.report import simulation as report
         from daskfer.stages.simulate import simulate_sources

@@ -114,8 +114,10 @@ def learn(
         rows = selection.fit[kept]
         return rows, names.of(clusters.cluster[rows]), notes
 
-    ingredients = (clusters.key, array_fingerprint(names.emotion))
-    return _learned(context, seen, ingredients, chosen, clusters.cluster)
+    trust = None if names.score is None else names.score.astype(np.float64)
+    known = (names.emotion,) if trust is None else (names.emotion, trust)
+    ingredients = (clusters.key, array_fingerprint(*known))
+    return _learned(context, seen, ingredients, chosen, clusters.cluster, trust)
 
 
 def learn_labels(
@@ -137,10 +139,12 @@ def _learned(
     ingredients: tuple[str, ...],
     chosen: Callable[[], tuple[np.ndarray, np.ndarray, list[str]]],
     cluster: np.ndarray | None = None,
+    trust: np.ndarray | None = None,
 ) -> Learned | None:
     """The model that the store has for these ingredients, or one trained on the chosen rows.
 
-    `cluster` (n,) is that of every face, where the labels are names of clusters.
+    `cluster` (n,) is that of every face, where the labels are names of clusters; `trust` (k,) is
+    how likely each name is right, where the naming tells.
     """
     recipe = context.recipe
     folder = context.store.stage(
@@ -165,6 +169,7 @@ def _learned(
                 context.methods.search,
                 lambda sample: StoredRows(seen.points, rows[sample]),
                 None if cluster is None else cluster[rows],
+                None if cluster is None or trust is None else trust[cluster[rows]],
             )
         if found is not None:
             storage.write_whole(path, save_estimator(found.model))

@@ -18,9 +18,10 @@ from daskfer.ingest.quarantine import BadRow, check_share, none_is_a_face
 from daskfer.ingest.rows import Part, Rows, in_blocks
 from daskfer.ingest.sizes import resized
 from daskfer.ingest.sources import Source, notes_of
+from daskfer.recipe import Recipe
 from daskfer.stages.context import Context
 from daskfer.stages.parts import DEFAULT_RANGE, Planned, plan
-from daskfer.store import StageFolder
+from daskfer.store import StageFolder, Store
 
 COLUMNS = ("row", "emotion", "usage", "digest", "blank", "look")
 """Columns of the table that blocks are written with."""
@@ -84,9 +85,18 @@ def read_faces(context: Context, sources: list[Source], range_bytes: int = DEFAU
 
 def stage_folder(context: Context, sources: list[Source]) -> StageFolder:
     """Where the faces of these sources are, or will be."""
-    recipe = context.recipe
+    return _folder(context.recipe, sources, context.store)
+
+
+def stored_faces(recipe: Recipe, sources: list[Source], store: Store) -> Faces | None:
+    """The faces of these sources, if the store has them all."""
+    folder = _folder(recipe, sources, store)
+    return None if folder.summary() is None else _load(folder, sources)
+
+
+def _folder(recipe: Recipe, sources: list[Source], store: Store) -> StageFolder:
     keys = [source.key() for source in sources]
-    return context.store.stage("ingest", keys, recipe.block_rows, recipe.ingest.size)
+    return store.stage("ingest", keys, recipe.block_rows, recipe.ingest.size)
 
 
 def _read(context: Context, sources: list[Source], planned: Planned, folder: StageFolder) -> None:

@@ -24,7 +24,7 @@ FACE_PARTS = ("layer4", "layer8")
 learns from clusters of other parts: shown these again, it would learn where the clusters end
 rather than what their faces have in common (see BENCHMARKS.md)."""
 
-FACE_ROWS = 16_384
+FACE_ROWS = 8_192
 """Most rows that the second model's features are fitted on."""
 
 

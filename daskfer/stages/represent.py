@@ -11,11 +11,13 @@ from daskfer.balance import Selection
 from daskfer.blocks import BlockFiles, cut, starts_of
 from daskfer.bundle import find_bundle
 from daskfer.errors import InputError
+from daskfer.ingest.sources import Source
 from daskfer.randomness import drawn_part
-from daskfer.recipe import Expression, Parts
+from daskfer.recipe import Expression, Parts, Recipe
 from daskfer.represent import FeatureRows, Features, feature_count, is_stored
 from daskfer.stages.context import Context
-from daskfer.stages.ingest import Faces, array_fingerprint
+from daskfer.stages.ingest import Faces, array_fingerprint, stored_faces
+from daskfer.store import StageFolder, Store
 
 MIRRORED_ROWS = 512
 """Faces whose mirror images a task measures: fewer than a block, so that all workers have some."""
@@ -111,11 +113,9 @@ def _expressions(
     from daskfer.represent.expression.measure import STORED
 
     recipe = context.recipe
-    # Where the model's file lies and what is made of the measures changes no measure.
-    measured = (faces.content, asdict(recipe.normalize), _measured_keys(method))
-    folder = context.store.stage("represent", *measured)
+    folder = _folder(context.store, faces, recipe)
     sample = _mirror_sample(context, selection, method)
-    images = context.store.stage("represent", *measured, "mirrored", array_fingerprint(sample))
+    images = _folder(context.store, faces, recipe, "mirrored", array_fingerprint(sample))
     parts = {name: BlockFiles(folder, f"{name}.npy", faces.pixels.starts) for name in STORED}
     pieces = cut(sample, MIRRORED_ROWS)
     starts = starts_of([len(piece) for piece in pieces])
@@ -141,6 +141,22 @@ def _expressions(
     key = f"{folder.path.rsplit('/', 1)[-1]}-{images.path.rsplit('/', 1)[-1]}"
     placed = (features.presence() >= method.presence) & ~faces.table.blank
     return Represented(features, key, placed, faces.pixels.starts)
+
+
+def is_measured(recipe: Recipe, sources: list[Source], store: Store) -> bool:
+    """Whether no face of these sources is left for the face model, as far as the store knows."""
+    if not isinstance(recipe.represent, Expression):
+        return True
+    faces = stored_faces(recipe, sources, store)
+    return faces is not None and _folder(store, faces, recipe).summary() is not None
+
+
+def _folder(store: Store, faces: Faces, recipe: Recipe, *more: str) -> StageFolder:
+    """Where the measures of these faces are, or will be."""
+    assert isinstance(recipe.represent, Expression)
+    # Where the model's file lies and what is made of the measures changes no measure.
+    keys = _measured_keys(recipe.represent)
+    return store.stage("represent", faces.content, asdict(recipe.normalize), keys, *more)
 
 
 def _measured_keys(method: Expression) -> dict[str, object]:

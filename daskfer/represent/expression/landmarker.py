@@ -123,7 +123,7 @@ class Landmarker:
         found.landmarks[number] = points.reshape(POINTS, 3)
         found.presence[number] = presence.item()
         found.layer4[number] = layer4.ravel()
-        found.layer8[number] = layer8.reshape(4, 2, 4, 2, 128).mean(axis=(1, 3)).ravel()
+        _pool(layer8[0], found.layer8[number].reshape(4, 4, 128))
         model, outputs = self._blendshapes
         model.set_tensor(0, found.landmarks[number, self._subset, :2][None])
         model.invoke()
@@ -239,16 +239,38 @@ def _draw(face, first, second, share, out):  # type: ignore[no-untyped-def]
     """Draw a face, uint8 (side, side), into the model's input, float32 (256, 256, 3), 0–1."""
     side = face.shape[0]
     line = np.empty(side, np.float32)
+    drawn = np.empty(SIDE, np.float32)
     for row in range(SIDE):
         above, below, down = first[row], second[row], share[row]
-        for column in range(side):
-            line[column] = (
-                np.float32(face[above, column]) * (np.float32(1) - down)
-                + np.float32(face[below, column]) * down
-            ) * np.float32(1 / 255)
+        # The margin repeats the face's border.
+        if row == 0 or above != first[row - 1] or down != share[row - 1]:
+            for column in range(side):
+                line[column] = (
+                    np.float32(face[above, column]) * (np.float32(1) - down)
+                    + np.float32(face[below, column]) * down
+                ) * np.float32(1 / 255)
+            for column in range(SIDE):
+                across = share[column]
+                drawn[column] = (
+                    line[first[column]] * (np.float32(1) - across) + line[second[column]] * across
+                )
         for column in range(SIDE):
-            across = share[column]
-            value = line[first[column]] * (np.float32(1) - across) + line[second[column]] * across
+            value = drawn[column]
             out[row, column, 0] = value
             out[row, column, 1] = value
             out[row, column, 2] = value
+
+
+@numba.njit(nogil=True, cache=True)
+def _pool(layer, out):  # type: ignore[no-untyped-def]
+    """Means of 2×2 places of a layer (8, 8, 128), into (4, 4, 128)."""
+    quarter = np.float32(0.25)
+    for row in range(4):
+        for column in range(4):
+            for channel in range(layer.shape[2]):
+                out[row, column, channel] = quarter * (
+                    layer[2 * row, 2 * column, channel]
+                    + layer[2 * row, 2 * column + 1, channel]
+                    + layer[2 * row + 1, 2 * column, channel]
+                    + layer[2 * row + 1, 2 * column + 1, channel]
+                )
