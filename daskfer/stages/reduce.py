@@ -24,6 +24,9 @@ FACE_PARTS = ("layer4", "layer8")
 learns from clusters of other parts: shown these again, it would learn where the clusters end
 rather than what their faces have in common (see BENCHMARKS.md)."""
 
+ALL_PARTS = ("blendshapes", "tokens", "hog", *FACE_PARTS)
+"""What a model sees that learns from true labels, which follow from no part."""
+
 FACE_ROWS = 8_192
 """Most rows that the second model's features are fitted on."""
 
@@ -54,7 +57,12 @@ def reduce(context: Context, represented: Represented, fit: np.ndarray) -> Reduc
     return found
 
 
-def reduce_face(context: Context, represented: Represented, fit: np.ndarray) -> Reduced:
+def reduce_face(
+    context: Context,
+    represented: Represented,
+    fit: np.ndarray,
+    parts: tuple[str, ...] = FACE_PARTS,
+) -> Reduced:
     """All that is known of each face, in components that count alike, for the second model.
 
     Fitted without labels on the rows at the positions `fit`, of many on a sample drawn by seed:
@@ -69,12 +77,14 @@ def reduce_face(context: Context, represented: Represented, fit: np.ndarray) -> 
 
         if isinstance(features, ExpressionFeatures):
             # Whitened, and as much weight as components: each of them has variance 1.
-            wishes = [Wish(part, most, float(most) ** 0.5, whiten=True) for part in FACE_PARTS]
+            wishes = [Wish(part, most, float(most) ** 0.5, whiten=True) for part in parts]
             return fit_parts(context.engine, features, pieces, wishes, Parts())
         method = Pca(components=min(most, features.dimensions, len(sample) - 1), whiten=True)
         return fit_pca(context.engine, features, pieces, method)
 
-    found, _ = _reduced(context, "classify", represented, fit, {"face": most}, fitted)
+    found, _ = _reduced(
+        context, "classify", represented, fit, {"face": most, "parts": parts}, fitted
+    )
     return found
 
 

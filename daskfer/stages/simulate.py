@@ -34,7 +34,7 @@ from daskfer.stages.context import Context, Methods, Watch
 from daskfer.stages.ingest import ingest
 from daskfer.stages.name import name
 from daskfer.stages.parts import DEFAULT_RANGE
-from daskfer.stages.reduce import Reduced, reduce
+from daskfer.stages.reduce import ALL_PARTS, Reduced, reduce, reduce_face
 from daskfer.stages.represent import Represented, represent
 from daskfer.store import Store
 
@@ -328,15 +328,33 @@ def _random_labels(ground: _Ground, context: Context, count: int) -> Figure:
     """As many labels as there are looks, of fitted faces drawn by seed."""
     known = _labelled(ground)
     rows = known[drawn(known, count, context.recipe.seed, "simulate-labels")]
-    learned = learn_labels(context, ground.seen, rows, ground.table.emotion[rows])
-    return ground.figure(learned, len(rows))
+    return _best(ground, context, rows, (ground.reduced, ground.seen))
 
 
 def _ceiling(ground: _Ground) -> Figure:
     """All labels of the fitted faces."""
     rows = _labelled(ground)
-    learned = learn_labels(ground.context, ground.seen, rows, ground.table.emotion[rows])
-    return ground.figure(learned, 0 if learned is None else learned.rows)
+    everything = ground.seen
+    if isinstance(ground.context.recipe.represent, Expression):
+        fit = ground.selection.fit
+        everything = reduce_face(ground.context, ground.represented, fit, ALL_PARTS)
+    return _best(ground, ground.context, rows, (ground.seen, everything))
+
+
+def _best(
+    ground: _Ground, context: Context, rows: np.ndarray, spaces: tuple[Reduced, ...]
+) -> Figure:
+    """The best figure of models that learn true labels in one of these spaces.
+
+    Few labels want few features, and many want all: what looks are compared with should not lose
+    for want of the right ones, so it is given the better figure.
+    """
+    labels = ground.table.emotion[rows]
+    found = []
+    for space in {one.key: one for one in spaces}.values():
+        learned = learn_labels(context, space, rows, labels)
+        found.append(ground.figure(learned, len(rows) if learned is None else learned.rows))
+    return max(found, key=lambda figure: figure.accuracy or 0.0)
 
 
 def _labelled(ground: _Ground) -> np.ndarray:
