@@ -13,8 +13,8 @@ script.
 
 `time` runs whole processes: from the CSV with an empty store, and again with the representation
 in the store but nothing that follows from it. `throughput` compares the bare loop over the face
-model (no image drawn, nothing kept) with what a worker does, on one worker and on two, and says
-how much memory a worker takes.
+model (no image drawn, nothing kept) with what a worker does, on one worker and on two, says how
+much memory a worker takes, and times the landmark model in batches and on two threads.
 
 The model's file must be there (`daskfer models get`). The machine should be idle.
 """
@@ -160,6 +160,11 @@ def measure_throughput(faces: int, repeat: int) -> None:
     one, two = np.median(shares, axis=0)
     print(f"of the bare rate: a worker {one:.3f}, two workers {two:.3f} of twice it")
     print(f"largest process: {max(peaks) / 2**20:.0f} MiB")
+    for batch, threads in ((1, 1), (4, 1), (16, 1), (1, 2)):
+        with context.Pool(1) as pool:
+            rates = [pool.apply(_batched, (batch, threads)) for _ in range(repeat)]
+        print(f"landmark model, batches of {batch}, {threads} thread(s): median "
+              f"{statistics.median(rates):.2f} ms a face")  # fmt: skip
 
 
 def _bare(faces: int) -> float:
@@ -183,6 +188,29 @@ def _bare(faces: int) -> float:
         blendshapes.invoke()
         blendshapes.get_tensor(scores[0])
     return faces / (time.perf_counter() - start)
+
+
+def _batched(batch: int, threads: int) -> float:
+    """Milliseconds a face that the landmark model takes."""
+    import io
+    import zipfile
+
+    from ai_edge_litert.interpreter import Interpreter
+
+    from daskfer.bundle import find_bundle
+
+    parts = zipfile.ZipFile(io.BytesIO(find_bundle()))
+    content = parts.read("face_landmarks_detector.tflite")
+    model = Interpreter(model_content=content, num_threads=threads)
+    model.resize_tensor_input(0, [batch, 256, 256, 3])
+    model.allocate_tensors()
+    model.set_tensor(0, np.random.default_rng(0).random((batch, 256, 256, 3), np.float32))
+    rounds = 320 // batch
+    model.invoke()
+    start = time.perf_counter()
+    for _ in range(rounds):
+        model.invoke()
+    return (time.perf_counter() - start) / (rounds * batch) * 1000
 
 
 def _worker(faces: int) -> tuple[float, int]:

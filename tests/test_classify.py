@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from daskfer import classify
 from daskfer.classify import chance_accuracy, describe, score, train
 from daskfer.errors import RunFolderError
 from daskfer.model import load_estimator, save_estimator
@@ -132,3 +133,46 @@ def test_description_names_every_step(blobs):
     points, pseudo = blobs
     found = train(points, pseudo, Classify(model="nystroem"), 0, fit_here)
     assert describe(found.model).startswith("StandardScaler() → Nystroem(n_components=160) → Log")
+
+
+def test_a_fold_holds_out_whole_clusters_where_names_have_enough():
+    cluster = np.repeat(np.arange(12), 20)
+    pseudo = (cluster % 2).astype(np.int8)
+    for fit, held_out in classify._folds(pseudo, cluster, 3, 0):
+        assert not set(cluster[fit]) & set(cluster[held_out])
+        assert set(pseudo[fit]) == {0, 1}
+
+
+def test_a_name_of_one_cluster_is_split_by_rows():
+    cluster = np.repeat(np.arange(3), 20)
+    folds = classify._folds(cluster.astype(np.int8), cluster, 3, 0)
+    assert all(set(cluster[fit]) == {0, 1, 2} for fit, _ in folds)
+
+
+def test_temperature_is_that_which_made_the_scores_too_sure():
+    random = np.random.default_rng(0)
+    log = random.normal(size=(20_000, 3)) * 2
+    shares = np.exp(log) / np.exp(log).sum(axis=1, keepdims=True)
+    answers = (random.random(20_000)[:, None] > shares.cumsum(axis=1)).sum(axis=1)
+    sure = np.ones(20_000)
+    assert classify.best_temperature(log, answers, sure) == pytest.approx(1, abs=0.05)
+    assert classify.best_temperature(log * 4, answers, sure) == pytest.approx(4, abs=0.2)
+    # Answers that are right three times of four take confidence away.
+    assert classify.best_temperature(log, answers, sure * 0.75) > 1.3
+
+
+def test_confidence_is_the_share_of_the_answer(blobs):
+    points, pseudo = blobs
+    found = train(points, pseudo, Classify(model="nystroem"), 0, fit_here)
+    emotion, confidence = classify.predict(found.model, points, found.temperature)
+    assert np.array_equal(emotion, found.predict(points))
+    assert confidence.dtype == np.float32
+    assert ((confidence > 1 / 3) & (confidence <= 1)).all()
+
+
+def test_calibration_error_of_a_worked_example():
+    # Two bins of one row: 0.9 and right, 0.6 and wrong.
+    error = classify.calibration_error(np.array([0.9, 0.6]), np.array([True, False]))
+    assert error == pytest.approx((0.1 + 0.6) / 2)
+    perfect = classify.calibration_error(np.full(100, 0.5), np.arange(100) % 2 == 0)
+    assert perfect == pytest.approx(0, abs=0.1)

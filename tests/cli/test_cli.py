@@ -40,7 +40,7 @@ HEAVY = {
 def test_help_lists_the_commands(clean_environment):
     done = daskfer("--help", environment=clean_environment)
     assert done.returncode == 0
-    for name in ("cache", "demo", "inspect", "run"):
+    for name in ("cache", "demo", "inspect", "models", "run", "simulate-naming", "sweep"):
         assert re.search(rf"^\s+{name}\s", done.stdout, re.MULTILINE)
         assert daskfer(name, "--help", environment=clean_environment).returncode == 0
 
