@@ -226,7 +226,8 @@ def _mixture(normal: np.ndarray, shares: np.ndarray) -> Mixture:
         covariances[emotion] = (away.T * shares[:, emotion]) @ away / counts[emotion]
     pooled = np.tensordot(weights, covariances, axes=1)
     width = normal.shape[1]
-    ridge = 1e-3 * np.trace(pooled) / width * np.eye(width)
+    # Of faces that are all alike nothing is left but the ridge.
+    ridge = 1e-3 * max(np.trace(pooled) / width, 1e-6) * np.eye(width)
     shrunk = (1 - SHRINKAGE) * covariances + SHRINKAGE * pooled + ridge
     return Mixture(weights, means, shrunk)
 

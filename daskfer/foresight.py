@@ -122,7 +122,9 @@ def fold_bytes(rows: int, features: int, recipe: Recipe) -> int:
 
 
 def _stated(method: Reduce) -> int:
-    """The number of components that the recipe states; 0 where it states none."""
+    """The number of components that the recipe states; 0 where it states none, or many parts'."""
+    if isinstance(method, Parts):
+        return 0
     components = getattr(method, "components", 0)
     return components if isinstance(components, int) else 0
 

@@ -15,7 +15,7 @@ from daskfer.naming import Names
 from daskfer.parts import AnyReducer
 from daskfer.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_estimator(estimator: Any) -> bytes:
@@ -100,6 +100,7 @@ def write_model(
             "represent": asdict(recipe.represent),
             "clusters": clusters.kind,
             "classifier": None if classifier is None else classifier.description,
+            "classifier_input": "reducer.npz" if face is None else "face.npz",
             "temperature": None if classifier is None else classifier.temperature,
             "sha256": {
                 part: hashlib.sha256(storage.read_bytes(storage.join(folder, part))).hexdigest()

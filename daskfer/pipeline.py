@@ -107,6 +107,7 @@ def _after_ingest(context: Context, faces: Faces) -> Result:
         check_feasible(recipe, faces.table, selection, faces.side, engine.memory())
     represented = represent(context, faces, selection)
     selection = represented.among(selection)
+    check_feasible(recipe, faces.table, selection, faces.side, engine.memory())
     reduced = reduce(context, represented, selection.fit)
     clusters = cluster(context, reduced, selection.fit, represented.placed)
     names = name(context, faces.table, selection, represented, clusters)

@@ -105,6 +105,8 @@ def sheets(
     counts = np.bincount(cluster[order], minlength=k)
     rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     near = rank < faces
+    # No more than the largest cluster has.
+    faces = min(faces, int(rank.max(initial=0)) + 1)
     found = np.full((k, faces), UNKNOWN, np.int8)
     found[cluster[order[near]], rank[near]] = emotion[order[near]]
     return found

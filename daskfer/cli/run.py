@@ -75,12 +75,17 @@ def run_job(
         return metrics, path
     for note in notes_of(sources):
         progress.say(note)
-    from daskfer.stages.represent import is_measured
+    from daskfer.stages.represent import check_model, is_measured
     from daskfer.store import Store
+
+    root = root_of(store)
+    measures = not is_measured(recipe, sources, Store(root))
+    if measures:
+        check_model(recipe, progress.say)
 
     def place() -> Where:
         # The face model runs on one thread of a process at a time.
-        return where(not is_measured(recipe, sources, Store(root_of(store))))
+        return where(measures and not root.startswith("memory:"))
 
     with session(place, store, progress) as here:
         from daskfer.dask.connect import peak_memory

@@ -82,11 +82,16 @@ def simulate(
     check_plan(recipe, plan)
     sources = _sources(run, owner)
     progress = Progress()
-    from daskfer.stages.represent import is_measured
+    from daskfer.stages.represent import check_model, is_measured
     from daskfer.store import Store
 
+    root = root_of(store)
+    measures = not is_measured(recipe, sources, Store(root))
+    if measures:
+        check_model(recipe, progress.say)
+
     def where() -> Where:
-        return place(not is_measured(recipe, sources, Store(root_of(store))))
+        return place(measures and not root.startswith("memory:"))
 
     with session(where, store, progress) as here:
         from daskfer.pipeline import METHODS, modules_of

@@ -102,7 +102,9 @@ def sweep(
     progress = Progress()
     for note in notes_of(sources):
         progress.say(note)
-    with importing(LATER), session(place, store, progress) as here:
+    # The face model runs on one thread of a process at a time.
+    measures = "expression" in (resolved.represent.method, *chosen[0])
+    with importing(LATER), session(lambda: place(measures), store, progress) as here:
         from daskfer.report.sweep import as_dict, table
         from daskfer.stages.sweep import Plan, sweep_sources
         from daskfer.versions import versions

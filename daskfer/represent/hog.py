@@ -71,7 +71,8 @@ def hog_count(side: int, method: Hog) -> int:
         raise RecipeError(
             f"represent: faces of {side}×{side} pixels less a margin of {method.margin} hold "
             f"{max(cells, 0)} cells of {method.cell} pixels a side, but a block needs "
-            f"{method.block}: lower represent.cell, represent.block or represent.margin"
+            f"{method.block}: lower represent.cell or represent.block"
+            + (" or represent.margin" if method.margin else "")
         )
     blocks = cells - method.block + 1
     return blocks * blocks * method.block * method.block * method.orientations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -125,15 +126,18 @@ def _expressions(
             context.watch.reused()
         else:
             check_runtime()
-            shared = (faces.pixels, faces.side, recipe.normalize.method, method, _bundle(context))
+            meter = Meter(faces.side, recipe.normalize.method, method, _bundle(context))
             blocks = faces.pixels
             tasks = context.engine.map(
-                "represent", measure_block, range(blocks.count), shared=(*shared, parts)
+                "represent", measure_block, range(blocks.count), shared=(blocks, meter, parts)
             )
             tasks += context.engine.map(
-                "represent", measure_mirrored, pieces, range(len(pieces)),
-                shared=(*shared, mirrored),
-            )  # fmt: skip
+                "represent",
+                measure_mirrored,
+                pieces,
+                range(len(pieces)),
+                shared=(blocks, meter, mirrored),
+            )
             context.engine.gather(tasks, rows=[*blocks.sizes, *map(len, pieces)])
             folder.finish({"rows": len(faces.table)})
             images.finish({"rows": len(sample)})
@@ -141,6 +145,20 @@ def _expressions(
     key = f"{folder.path.rsplit('/', 1)[-1]}-{images.path.rsplit('/', 1)[-1]}"
     placed = (features.presence() >= method.presence) & ~faces.table.blank
     return Represented(features, key, placed, faces.pixels.starts)
+
+
+def check_model(recipe: Recipe, say: Callable[[str], None]) -> None:
+    """Find the face model and its runtime where the recipe needs them, before any work.
+
+    Raises
+    ------
+    MissingPackage, ModelFileError
+    """
+    if isinstance(recipe.represent, Expression):
+        from daskfer.represent.expression.landmarker import check_runtime
+
+        check_runtime()
+        find_bundle(recipe.represent.model, say)
 
 
 def is_measured(recipe: Recipe, sources: list[Source], store: Store) -> bool:
@@ -166,10 +184,19 @@ def _measured_keys(method: Expression) -> dict[str, object]:
     return keys
 
 
+def _learns_mirror(recipe: Recipe) -> bool:
+    """Whether a part is reduced of which a mirror image says something else."""
+    from daskfer.represent.expression.features import LEARNED_MIRROR
+
+    seen = recipe.classify.features == "face" and recipe.classify.model != "none"
+    reduce = recipe.reduce
+    return seen or (isinstance(reduce, Parts) and any(map(reduce.of, LEARNED_MIRROR)))
+
+
 def _mirror_sample(context: Context, selection: Selection, method: Expression) -> np.ndarray:
     """Positions of the fitted faces that are also measured as mirror images, by seed."""
     recipe = context.recipe
-    if method.mirrored == 0 or not isinstance(recipe.reduce, Parts):
+    if method.mirrored == 0 or not _learns_mirror(recipe):
         return selection.fit[:0]
     return np.sort(drawn_part(selection.fit, method.mirrored, recipe.seed, "mirrored"))
 
@@ -180,53 +207,45 @@ def _bundle(context: Context) -> bytes:
     return find_bundle(method.model, context.watch.say)
 
 
+@dataclass(frozen=True)
+class Meter:
+    """How faces are measured: their side, normalization and method, and the face model itself."""
+
+    side: int
+    normalization: str
+    method: Expression
+    bundle: bytes
+
+    def write(self, number: int, pixels: np.ndarray, targets: dict[str, BlockFiles]) -> None:
+        """Measure faces (n, side * side) and write their parts as the block of this number."""
+        from daskfer.represent.expression.measure import measure
+
+        found = measure(pixels, self.side, self.normalization, self.method, self.bundle)
+        for name, files in targets.items():
+            storage.write_array(files.path(number), found[name])
+
+
 def measure_block(
-    number: int,
-    pixels: BlockFiles,
-    side: int,
-    normalization: str,
-    method: Expression,
-    bundle: bytes,
-    targets: dict[str, BlockFiles],
+    number: int, pixels: BlockFiles, meter: Meter, targets: dict[str, BlockFiles]
 ) -> None:
     """Measure one block of faces and write its parts to the store, unless they are there."""
     if not _is_written(targets, number):
-        _write(targets, number, pixels.block(number), side, normalization, method, bundle)
+        meter.write(number, pixels.block(number), targets)
 
 
 def measure_mirrored(
     positions: np.ndarray,
     number: int,
     pixels: BlockFiles,
-    side: int,
-    normalization: str,
-    method: Expression,
-    bundle: bytes,
+    meter: Meter,
     targets: dict[str, BlockFiles],
 ) -> None:
     """Measure the mirror images of the faces at these positions, as `measure_block` does."""
     from daskfer.represent.expression.measure import mirrored
 
     if not _is_written(targets, number):
-        images = mirrored(pixels.rows(positions), side)
-        _write(targets, number, images, side, normalization, method, bundle)
+        meter.write(number, mirrored(pixels.rows(positions), meter.side), targets)
 
 
 def _is_written(targets: dict[str, BlockFiles], number: int) -> bool:
     return all(storage.exists(files.path(number)) for files in targets.values())
-
-
-def _write(
-    targets: dict[str, BlockFiles],
-    number: int,
-    pixels: np.ndarray,
-    side: int,
-    normalization: str,
-    method: Expression,
-    bundle: bytes,
-) -> None:
-    from daskfer.represent.expression.measure import measure
-
-    found = measure(pixels, side, normalization, method, bundle)
-    for name, files in targets.items():
-        storage.write_array(files.path(number), found[name])

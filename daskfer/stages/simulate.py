@@ -216,6 +216,11 @@ def check_plan(recipe: Recipe, plan: Plan) -> None:
             "classify.model=none: there is no second model whose accuracy could be told; use "
             "--set classify.model=auto"
         )
+    if recipe.seed + plan.seeds > 2**32:
+        raise RecipeError(
+            f"--seeds {plan.seeds}: seeds are counted from the recipe's, {recipe.seed}, and end "
+            "before 4294967296: use fewer, or --set seed=42"
+        )
     for looks in plan.looks:
         clusters_of(recipe, looks)
 
@@ -293,8 +298,8 @@ def _trial(ground: _Ground, looks: int, seed: int, plan: Plan) -> Trial:
         figure,
         random,
         time.monotonic() - begin,
-        # Clusters, classifier, and that of the random labels.
-        quiet.reuses == (3 if looks else 2),
+        # Clusters, classifier, and those of the random labels.
+        quiet.reuses == 2 + (len({ground.reduced.key, ground.seen.key}) if looks else 0),
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from daskfer import balance, storage
 from daskfer.balance import Selection
 from daskfer.engine import Engine, Handle
+from daskfer.errors import RecipeError
 from daskfer.evaluate.folds import fold_rows
 from daskfer.ingest.sources import Source
 from daskfer.randomness import drawn_part
@@ -24,6 +25,7 @@ from daskfer.recipe import (
     Cluster,
     KMeansClusters,
     NoReduction,
+    Parts,
     Recipe,
     Reduce,
     Represent,
@@ -136,6 +138,11 @@ def sweep(
         When the input is no set of faces, or has too few rows or features for a cell.
     """
     recipe = context.recipe
+    if isinstance(recipe.reduce, Parts):
+        raise RecipeError(
+            "sweep compares numbers of components, which reduce.method=parts has for each part: "
+            "use --set reduce.method=pca (components of the blendshapes), or another recipe"
+        )
     representations = represent_sections(recipe, plan.represents)
     columns = None if isinstance(recipe.reduce, NoReduction) else plan.components
     cells = choices.cells(tuple(representations), columns, plan.clusters)

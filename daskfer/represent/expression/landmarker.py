@@ -133,6 +133,7 @@ class Landmarker:
 
 
 _own = threading.local()
+_quieting = threading.Lock()
 
 
 def landmarker(bundle: bytes) -> Landmarker:
@@ -185,16 +186,18 @@ def _interpreter(model: bytes, layers: list[int]) -> tuple[Any, list[int]]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what LiteRT says of itself, which no setting of its own does, from the terminal."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    # One thread at a time: another would keep, and give back, what is no terminal.
+    with _quieting:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def _with_outputs(model: bytes, layers: list[int]) -> bytes:
