@@ -296,7 +296,7 @@ def test_a_run_from_a_bucket_to_a_bucket(
     faces: Path, local_labels: pa.Table, s3: dict[str, str], bucket: Bucket
 ) -> None:
     url = bucket.put("faces.csv", faces.read_bytes())
-    command = ("run", url, "--out", "s3://faces/run", *RUN)
+    command = ("run", url, "--recipe", "hog", "--out", "s3://faces/run", *RUN)
     done = daskfer(*command, "--store", "s3://faces/store", environment=s3)
     assert (done.returncode, done.stderr) == (0, "")
     assert_same(pq.read_table(io.BytesIO(bucket.get("run/labels.parquet"))), local_labels, url)
