@@ -104,7 +104,8 @@ def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int
     if isinstance(method, NameByFile):
         chosen = read_names(method.file, k)
         looks = int((chosen != UNKNOWN).sum())
-        return Names(chosen, "file", looks, rows, *purity_of(cluster, emotion, chosen))
+        found = purity_of(cluster, emotion, chosen, "from the file")
+        return Names(chosen, "file", looks, rows, *found)
     chosen = np.full(k, UNKNOWN, np.int8)
     return Names(chosen, "none", 0, rows, np.full(k, np.nan))
 
@@ -149,11 +150,14 @@ def read_names(path: str, k: int) -> np.ndarray:
 
 
 def purity_of(
-    cluster: np.ndarray, emotion: np.ndarray, chosen: np.ndarray
+    cluster: np.ndarray, emotion: np.ndarray, chosen: np.ndarray, origin: str
 ) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
-    """The purity of names that no label decided, and the use of labels that it is."""
+    """The purity of names that no label decided, and the use of labels that it is.
+
+    `origin` says where the names come from.
+    """
     table = contingency(cluster, emotion, len(chosen))
-    why = "the purity beside each name in names.yaml; the names come without labels"
+    why = f"the purity beside each name in names.yaml; the names come {origin}"
     return _purity(table, chosen), (("name", why),) if table.sum() > 0 else ()
 
 

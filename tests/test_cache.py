@@ -152,8 +152,7 @@ def test_stages_are_those_that_write_to_the_store() -> None:
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "stage"
-        and isinstance(node.func.value, ast.Attribute)
-        and node.func.value.attr == "store"
+        and ast.unparse(node.func.value).rpartition(".")[2] == "store"
         and isinstance(node.args[0], ast.Constant)
     }
     assert names == set(STAGES)

@@ -72,7 +72,8 @@ def _by_action_units(
     )
     told = facs.tell(context.engine.gather([sums])[0], method.margin)
     rows = np.bincount(clusters.cluster[fit], minlength=k).astype(np.int64)
-    purity, used = purity_of(clusters.cluster[fit], table.emotion[fit], told.emotion)
+    origin = "from action units, without labels"
+    purity, used = purity_of(clusters.cluster[fit], table.emotion[fit], told.emotion, origin)
     return Names(
         told.emotion, "facs", 0, rows, purity, used,
         score=told.score, margin=told.margin, reasons=told.reasons,

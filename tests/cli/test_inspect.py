@@ -75,7 +75,7 @@ def test_everything_as_json(damaged, clean_environment, tmp_path):
 def test_tables_for_a_person_and_what_a_run_would_do(damaged, clean_environment, tmp_path):
     sheets = tmp_path / "sheets"
     done = daskfer(
-        "inspect", damaged, "--max-bad", "0.1", "--sheets", sheets,
+        "inspect", damaged, "--recipe", "hog", "--max-bad", "0.1", "--sheets", sheets,
         "--set", "represent.method=pixels", environment=clean_environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -118,7 +118,14 @@ def test_inspect_foresees_what_run_would_refuse(clean_environment, tmp_path):
         (pixels, "name.how=dominant needs emotion labels"),
     ]:
         shown = daskfer(
-            "inspect", path, "--json", *changes, environment=clean_environment, cwd=tmp_path
+            "inspect",
+            path,
+            "--recipe",
+            "hog",
+            "--json",
+            *changes,
+            environment=clean_environment,
+            cwd=tmp_path,
         )
         refused = json.loads(shown.stdout)["run"]["refused"]
         assert reason in refused
