@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daskfer.cli import options
-from daskfer.cli.session import place_of, prepare_process, root_of, session
+from daskfer.cli.session import place_of, place_to_measure, prepare_process, session
 
 if TYPE_CHECKING:
     from daskfer.dask.connect import Where
@@ -75,18 +75,7 @@ def run_job(
         return metrics, path
     for note in notes_of(sources):
         progress.say(note)
-    from daskfer.stages.represent import check_model, is_measured
-    from daskfer.store import Store
-
-    root = root_of(store)
-    measures = not is_measured(recipe, sources, Store(root))
-    if measures:
-        check_model(recipe, progress.say)
-
-    def place() -> Where:
-        # The face model runs on one thread of a process at a time.
-        return where(measures and not root.startswith("memory:"))
-
+    place = place_to_measure(where, recipe, sources, store, progress)
     with session(place, store, progress) as here:
         from daskfer.dask.connect import peak_memory
         from daskfer.pipeline import run as run_pipeline

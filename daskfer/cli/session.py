@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from daskfer.cli.console import Progress
     from daskfer.dask.connect import Where
     from daskfer.dask.engine import DaskEngine
+    from daskfer.ingest.sources import Source
+    from daskfer.recipe import Recipe
     from daskfer.store import Store
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -74,6 +76,28 @@ def root_of(store: str | None) -> str:
     from daskfer.store import absolute, default_root
 
     return absolute(store or default_root())
+
+
+def place_to_measure(
+    place: Callable[..., Where],
+    recipe: Recipe,
+    sources: list[Source],
+    store: str | None,
+    progress: Progress,
+) -> Callable[[], Where]:
+    """The place, for a recipe whose face model may have faces left to measure.
+
+    That model is looked for now, before any work; and it runs on one thread of a process at a
+    time, so local workers are processes then, unless the store lies in this one's memory.
+    """
+    from daskfer.stages.represent import check_model, is_measured
+    from daskfer.store import Store
+
+    root = root_of(store)
+    measures = not is_measured(recipe, sources, Store(root))
+    if measures:
+        check_model(recipe, progress.say)
+    return lambda: place(measures and not root.startswith("memory:"))
 
 
 @contextmanager

@@ -9,10 +9,9 @@ import typer
 
 from daskfer.ahead import importing
 from daskfer.cli import options
-from daskfer.cli.session import place_of, prepare_process, root_of, session
+from daskfer.cli.session import place_of, place_to_measure, prepare_process, session
 
 if TYPE_CHECKING:
-    from daskfer.dask.connect import Where
     from daskfer.ingest.sources import Source
 
 DEFAULT_LOOKS = "0,7,20,50,100,200,500"
@@ -82,17 +81,7 @@ def simulate(
     check_plan(recipe, plan)
     sources = _sources(run, owner)
     progress = Progress()
-    from daskfer.stages.represent import check_model, is_measured
-    from daskfer.store import Store
-
-    root = root_of(store)
-    measures = not is_measured(recipe, sources, Store(root))
-    if measures:
-        check_model(recipe, progress.say)
-
-    def where() -> Where:
-        return place(measures and not root.startswith("memory:"))
-
+    where = place_to_measure(place, recipe, sources, store, progress)
     with session(where, store, progress) as here:
         from daskfer.pipeline import METHODS, modules_of
         from daskfer.report import simulation as report

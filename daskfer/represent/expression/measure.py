@@ -25,7 +25,7 @@ def measure(
         By the names in `STORED`: presence, float32 (n,), as log-odds; blendshapes (n, 52) and
         tokens (n, 64), float32; the rest in float16: landmarks (n, 1434) as x, y, z in pixels of
         the model's input from its middle, HOG of the aligned face, and layers (n, 2048). Half
-        precision is a quarter of a pixel's tenth there, and halves the store.
+        precision is at most a sixteenth of a pixel off there, and halves the store.
     """
     faces = pixels.reshape(-1, side, side)
     found = landmarker(bundle).measure(faces, method.face)
