@@ -11,8 +11,8 @@ from typing import Any
 import dask
 from distributed import Client, Future, as_completed
 from distributed.protocol import pickle
-from distributed.system import MEMORY_LIMIT
 
+from daskfer.dask.memory import smallest_limit
 from daskfer.engine import Handle, batched, fold_pairs
 
 INLINE_BYTES = 16_384
@@ -115,17 +115,8 @@ class DaskEngine:
             raise
 
     def memory(self) -> int | None:
-        """The smallest memory limit among the workers, in bytes; None where none has a limit.
-
-        Worker threads of this process have none of their own: they share the machine's memory,
-        or what its container may use.
-        """
-        limits = []
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
-        for address, worker in workers.items():
-            shared = MEMORY_LIMIT if address.startswith("inproc://") else 0
-            limits.append(worker["memory_limit"] or shared)
-        return min((limit for limit in limits if limit), default=None)
+        """The smallest memory limit among the workers, in bytes; None where none has a limit."""
+        return smallest_limit(self.client)
 
 
 def _apply(function: Callable[..., Any], shared: Any, *items: Any) -> Any:

@@ -11,8 +11,9 @@ import pytest
 from distributed.system import MEMORY_LIMIT
 
 from daskfer.blocks import BlockFiles
-from daskfer.dask.connect import Where, connected, peak_memory
+from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
+from daskfer.dask.memory import PeakMemory
 from daskfer.engine import InProcess, fold_pairs
 from daskfer.errors import InputError
 from daskfer.store import StageFolder
@@ -148,5 +149,16 @@ def test_worker_processes_have_a_limit_each():
         assert 0 < DaskEngine(client).memory() <= MEMORY_LIMIT / 2 + 1
 
 
-def test_peak_memory(client):
-    assert peak_memory(client) > 10 * 2**20
+def test_peak_memory_of_a_stage_is_its_own(client):
+    peaks = PeakMemory(client)
+    peaks.note("before")
+    client.submit(_hold, 300 * 2**20).result()
+    peaks.note("large")
+    peaks.note("small")
+    assert peaks.stages["large"] > peaks.stages["before"] + 100 * 2**20
+    assert peaks.stages["small"] < peaks.stages["large"] - 100 * 2**20
+    assert peaks.largest() >= peaks.stages["large"]
+
+
+def _hold(size: int) -> int:
+    return len(bytearray(size))
