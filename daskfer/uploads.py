@@ -11,13 +11,13 @@ from pathlib import Path
 from daskfer import storage
 from daskfer.errors import InputError
 from daskfer.ingest.sources import Source
-from daskfer.store import StageFolder
+from daskfer.store import Store
 
 MOST_BYTES = 500 << 20
 """How large inputs may be that are copied: each goes through this process's memory."""
 
 
-def upload(sources: list[Source], store: str) -> list[str]:
+def upload(sources: list[Source], store: Store) -> list[str]:
     """Copy local inputs into the store; where they are then, in the sources' order.
 
     A copy lies under a name made from its content, so that the same input is copied once. Images
@@ -44,13 +44,13 @@ def upload(sources: list[Source], store: str) -> list[str]:
     return found
 
 
-def _copied(source: Source, store: str) -> str:
+def _copied(source: Source, store: Store) -> str:
     if source.files:
         data, name = _packed(source), f"{Path(source.path).name or 'images'}.zip"
     else:
         data, name = Path(source.path).read_bytes(), Path(source.path).name
     digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-    folder = StageFolder(storage.join(store, "uploads", digest))
+    folder = store.stage("uploads", digest)
     if folder.summary() is None:
         storage.write_whole(folder.file(name), data)
         folder.finish({"sources": [source.name]})

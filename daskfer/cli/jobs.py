@@ -11,7 +11,7 @@ import typer
 
 from daskfer.cli import options
 from daskfer.cli.session import prepare_process, root_of
-from daskfer.cli.submit import finish, status_of, wait_for
+from daskfer.cli.submit import finish, knows, status_of, wait_for
 from daskfer.errors import JobError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 def list_jobs(store: options.StoreFolder = None, as_json: AsJson = False) -> None:
     """List the jobs that were submitted with this store, the last one last."""
     prepare_process()
-    from daskfer.dask.jobs import knows
     from daskfer.jobs.index import listed
     from daskfer.jobs.status import statuses
 

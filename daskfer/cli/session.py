@@ -86,9 +86,10 @@ def root_of(store: str | None) -> str:
 def uploaded(inputs: list[str], store: str | None) -> list[str]:
     """Where copies of the inputs are in the store, as inputs."""
     from daskfer.ingest.finding import find_sources
+    from daskfer.store import Store
     from daskfer.uploads import upload
 
-    return upload(find_sources(inputs), root_of(store))
+    return upload(find_sources(inputs), Store(root_of(store)))
 
 
 def place_to_measure(

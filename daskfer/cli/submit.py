@@ -201,10 +201,16 @@ def _with_absolute_files(recipe: Recipe) -> Recipe:
 
 def status_of(folder: JobFolder) -> Status:
     """How one job goes, and its scheduler asked where the folder does not tell."""
-    from daskfer.dask.jobs import knows
     from daskfer.jobs.status import statuses
 
     return statuses([folder], knows)[0]
+
+
+def knows(request: Request) -> bool | None:
+    """Whether a scheduler has a job's task; to ask it imports Dask, which most jobs do not need."""
+    from daskfer.dask.jobs import knows as ask
+
+    return ask(request)
 
 
 def wait_for(folder: JobFolder, progress: Progress) -> Status:
