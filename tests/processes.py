@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
 def daskfer(
@@ -102,6 +106,100 @@ def workers_of(address: str, count: int, folder: Path) -> Iterator[None]:
         workers_of(address, count - 1, folder),
     ):
         yield
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A folder that scripts/make_certificates.py filled, and the commands that it printed."""
+
+    folder: Path
+    scheduler: list[str]
+    worker: list[str]
+    client: list[str]
+
+    def environment(self, role: str = "client") -> dict[str, str]:
+        """This process's environment, with Dask's settings to show the certificate of a role."""
+        tls = "DASK_DISTRIBUTED__COMM__TLS__"
+        return {
+            **os.environ,
+            "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True",
+            f"{tls}CA_FILE": str(self.folder / "ca.pem"),
+            f"{tls}{role.upper()}__CERT": str(self.folder / f"{role}.pem"),
+            f"{tls}{role.upper()}__KEY": str(self.folder / f"{role}-key.pem"),
+        }
+
+
+def make_certificates(folder: Path, *arguments: object) -> Certificates:
+    """Certificates of an authority of their own, as the script makes them."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "make_certificates.py"), str(folder), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    printed = [shlex.split(line) for line in done.stdout.splitlines() if line.startswith("dask")]
+
+    def command(*words: str) -> list[str]:
+        (found,) = [line for line in printed if line[: len(words)] == list(words)]
+        # The program of that name that belongs to the Python that runs the tests.
+        return [str(Path(sys.executable).parent / found[0]), *found[1:]]
+
+    return Certificates(
+        folder, command("dask", "scheduler"), command("dask", "worker"), command("daskfer", "run")
+    )
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A scheduler and workers that run as processes of their own.
+
+    Attributes
+    ----------
+    address : str
+        The scheduler's, with protocol and port.
+    scheduler : int
+        Process of the scheduler.
+    nannies : list of int
+        Process of each worker's nanny, which starts the worker again when it dies.
+    environment : dict
+        Environment for `daskfer`, in which `--scheduler ADDRESS` is let in.
+    """
+
+    address: str
+    scheduler: int
+    nannies: list[int]
+    environment: dict[str, str]
+
+
+@contextmanager
+def tls_scheduler_with_workers(
+    count: int, folder: Path, certificates: Certificates
+) -> Iterator[Cluster]:
+    """A scheduler and workers by TLS on loopback, started as the script's output says."""
+    ready = folder / "scheduler.json"
+    anywhere = ("--port", 0, "--dashboard-address", "127.0.0.1:0", "--scheduler-file", ready)
+    with ExitStack() as stack:
+        scheduler = stack.enter_context(started(*certificates.scheduler, *anywhere, heard=False))
+        address = re.compile(r"tls://127\.0\.0\.1:\d+")
+        wait_until(
+            lambda: ready.exists() and address.search(ready.read_text()), "the scheduler's file"
+        )
+        found = address.search(ready.read_text())
+        assert found is not None
+        of_this_one = [
+            found.group() if address.fullmatch(part) else part for part in certificates.worker
+        ]
+        nannies = [
+            stack.enter_context(started(*of_this_one, "--local-directory", folder, heard=False))
+            for _ in range(count)
+        ]
+        yield Cluster(
+            found.group(),
+            scheduler.pid,
+            [nanny.pid for nanny in nannies],
+            certificates.environment(),
+        )
 
 
 def wait_until(condition: object, what: str, seconds: float = 60) -> None:

@@ -1,4 +1,4 @@
-"""Every file of cluster_configs starts the cluster that it describes."""
+"""Every file of cluster_configs that describes a cluster starts it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import yaml
 
 from daskfer.dask.connect import Where, connected
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "cluster_configs").glob("*.yaml"))
+FOLDER = Path(__file__).resolve().parents[2] / "cluster_configs"
+# Those that name a running scheduler start nothing: tests/clusters has them.
+FILES = [
+    file for file in sorted(FOLDER.glob("*.yaml")) if "cluster" in yaml.safe_load(file.read_text())
+]
 
 
 def test_there_are_files():
