@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import os
@@ -184,6 +185,7 @@ def start_cluster(file: ClusterFile, workers: int | None) -> Any:
     cluster = None
     try:
         cluster = kind(**arguments)
+        _delete_keys_at_the_end(cluster)
         if workers is None and file.adapt:
             cluster.adapt(**file.adapt)
         elif wanted is not None and hasattr(cluster, "scale"):
@@ -200,6 +202,16 @@ def start_cluster(file: ClusterFile, workers: int | None) -> Any:
         reason = one_line(_first_cause(error))
         raise SchedulerError(f"{file.path}: the cluster does not start: {reason}") from error
     return cluster
+
+
+def _delete_keys_at_the_end(cluster: Any) -> None:
+    """Delete the files that show jobs the keys of this run.
+
+    dask-jobqueue leaves that to the collector of cycles, for which our end does not wait.
+    """
+    for name in ("_job_ca_file", "_job_cert", "_job_key"):
+        if file := getattr(cluster, name, None):
+            atexit.register(file.close)
 
 
 @contextmanager
