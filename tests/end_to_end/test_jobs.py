@@ -1,4 +1,4 @@
-"""Jobs on real schedulers and workers that are killed: they end, and end the same as a local run."""
+"""Jobs whose workers, drivers and schedulers are killed: they end, and end as a local run does."""
 
 from __future__ import annotations
 
