@@ -49,9 +49,9 @@ def _written_down(heart: Heart, log: Log) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        stopped = heart.reason == "stopped"
-        log.say("stopped" if stopped else f"ended: {heart.reason or 'its worker was told to'}")
-        heart.end("stopped" if stopped else "lost", "" if stopped else heart.reason)
+        state, reason = heart.outcome()
+        log.say(f"{state}: {reason}" if reason else state)
+        heart.end(state, reason)
         raise
     except Exception as error:
         log.say(traceback.format_exc())

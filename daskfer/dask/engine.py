@@ -9,11 +9,11 @@ from itertools import count
 from typing import Any
 
 import dask
-from distributed import Client, Future, as_completed
+from distributed import Client, Future, as_completed, get_worker
 from distributed.protocol import pickle
 
 from daskfer.dask.memory import smallest_limit
-from daskfer.engine import Handle, batched, fold_pairs
+from daskfer.engine import Handle, batched, fold_pairs, watched
 
 INLINE_BYTES = 16_384
 """Most bytes of shared arguments that go with each task, rather than once to each worker."""
@@ -120,7 +120,16 @@ class DaskEngine:
 
 
 def _apply(function: Callable[..., Any], shared: Any, *items: Any) -> Any:
-    return function(*items, *shared)
+    worker = get_worker()
+    tasks, key = worker.state.tasks, worker.get_current_task()
+
+    def wanted() -> bool:
+        # Dask cannot end a thread: it marks the task, and drops what comes of it.
+        task = tasks.get(key)
+        return task is not None and task.state != "cancelled"
+
+    with watched(wanted):
+        return function(*items, *shared)
 
 
 def _fold(combine: Callable[[Any, Any], Any], *parts: Any) -> Any:

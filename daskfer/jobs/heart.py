@@ -46,11 +46,17 @@ class Heart:
         self._written = time.monotonic()
         self._told_to_end = 0.0
         self.attempt = attempt.again(state="running", pid=os.getpid())
-        self.reason = ""
+        self.stopped, self.reason = False, ""
         folder.write(self.attempt)
         self._thread = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._thread.start()
         threading.Thread(target=self._watch_parent, name="parent", daemon=True).start()
+
+    def outcome(self) -> tuple[str, str]:
+        """How the attempt ends that was interrupted: its state, and why."""
+        if self.stopped:
+            return "stopped", ""
+        return "lost", self.reason or "its process was told to end"
 
     def end(self, state: str, error: str = "") -> None:
         """Write down how the attempt ended; the last that is written of it."""
@@ -71,13 +77,13 @@ class Heart:
             with suppress(Exception):
                 self._write()
             if self._told_to_end and time.monotonic() - self._told_to_end > GRACE_SECONDS:
-                self._leave("stopped" if self.reason == "stopped" else "lost", self.reason)
+                self._leave(*self.outcome())
 
     def _look(self) -> None:
         if self._told_to_end:
             return
         if self._folder.is_to_stop():
-            self.reason = "stopped"
+            self.stopped = True
         elif not self._folder.is_last(self.attempt.name):
             # The scheduler took this worker for dead, and gave the job to another.
             self.reason = "another worker has taken the job over"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import operator
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from distributed.system import MEMORY_LIMIT
+from processes import wait_until
 
 from daskfer.blocks import BlockFiles
 from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
 from daskfer.dask.memory import PeakMemory
-from daskfer.engine import InProcess, fold_pairs
+from daskfer.engine import Abandoned, InProcess, check_wanted, fold_pairs
 from daskfer.errors import InputError
 from daskfer.store import StageFolder
 
@@ -162,3 +164,26 @@ def test_peak_memory_of_a_stage_is_its_own(client):
 
 def _hold(size: int) -> int:
     return len(bytearray(size))
+
+
+def _until_abandoned(seen: str) -> None:
+    Path(seen, "begun").touch()
+    try:
+        for _ in range(3000):
+            check_wanted()
+            time.sleep(0.01)
+    except Abandoned:
+        Path(seen, "abandoned").touch()
+        raise
+
+
+def test_a_block_ends_that_nobody_waits_for(client, tmp_path):
+    (task,) = DaskEngine(client).map("represent", _until_abandoned, [str(tmp_path)])
+    wait_until((tmp_path / "begun").exists, "the block's begin")
+    client.cancel([task])
+    wait_until((tmp_path / "abandoned").exists, "its end")
+
+
+def test_without_workers_every_block_is_wanted():
+    check_wanted()
+    assert InProcess().map("represent", lambda item: check_wanted(), [1]) == [None]
