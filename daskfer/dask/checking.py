@@ -92,6 +92,8 @@ def _check_arguments(file: ClusterFile, kind: Any) -> None:
         start = one.__init__ if inspect.isclass(one) else one
         parameters = inspect.signature(start).parameters.values()
         known |= {parameter.name for parameter in parameters}
+        if any(_is_for_others(parameter) for parameter in parameters):
+            return
         # Where it takes any, its base classes say which.
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
@@ -103,3 +105,8 @@ def _check_arguments(file: ClusterFile, kind: Any) -> None:
                 f"{file.path}: {file.kind} has no argument {name!r}; expected some of "
                 f"{', '.join(sorted(known - {'self', 'args', 'kwargs'}))}"
             )
+
+
+def _is_for_others(parameter: inspect.Parameter) -> bool:
+    """Whether it takes any argument of workers or jobs (worker_kwargs), and tells no names."""
+    return parameter.kind is parameter.VAR_KEYWORD and parameter.name != "kwargs"

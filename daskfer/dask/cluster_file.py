@@ -189,6 +189,8 @@ def start_cluster(file: ClusterFile, workers: int | None) -> Any:
         if workers is None and file.adapt:
             cluster.adapt(**file.adapt)
         elif wanted is not None and hasattr(cluster, "scale"):
+            if getattr(cluster, "new_spec", wanted) is None:
+                raise ValueError(f"workers={wanted}: its arguments alone say how many it has")
             cluster.scale(int(wanted))
     except ModuleNotFoundError as error:
         way_out = PACKAGES.get(str(error.name), f"pip install {error.name}")
