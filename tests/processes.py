@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,14 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
 def daskfer(
-    *arguments: object, environment: dict[str, str], cwd: Path | None = None
+    *arguments: object,
+    environment: dict[str, str],
+    cwd: Path | None = None,
+    before: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
+    """Run the command line to its end, by a command `before` it that says where."""
     return subprocess.run(
-        [sys.executable, "-m", "daskfer", *map(str, arguments)],
+        [*before, sys.executable, "-m", "daskfer", *map(str, arguments)],
         env=environment,
         cwd=cwd,
         capture_output=True,
@@ -33,22 +36,28 @@ def daskfer(
 
 @contextmanager
 def started(
-    *command: object, environment: dict[str, str] | None = None, heard: bool = True
+    *command: object,
+    environment: dict[str, str] | None = None,
+    heard: bool = True,
+    log: Path | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """A process group of its own that is killed at the end, whatever happens.
 
     What it prints is kept for the test if it is to be `heard`; nobody reads the pipes of one that
-    talks long, so it would stop when they are full.
+    talks long, so it would stop when they are full. A `log` takes all of it.
     """
-    output = subprocess.PIPE if heard else subprocess.DEVNULL
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env=environment,
-        stdout=output,
-        stderr=output,
-        text=True,
-        start_new_session=True,
-    )
+    with ExitStack() as stack:
+        output: object = subprocess.PIPE if heard else subprocess.DEVNULL
+        if log is not None:
+            output = stack.enter_context(log.open("a"))
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env=environment,
+            stdout=output,
+            stderr=output,
+            text=True,
+            start_new_session=True,
+        )
     try:
         yield process
     finally:
