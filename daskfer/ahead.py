@@ -7,11 +7,21 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+HALF_SEEN = "dask.array"
+"""A module that scikit-learn looks into, for any array, as soon as any thread has begun to import
+it, and that skops (which imports all of scikit-learn) and dask-ml import."""
+
 
 @contextmanager
 def importing(modules: Iterable[str]) -> Iterator[None]:
-    """Import these modules in a thread; it has ended when this does."""
-    thread = threading.Thread(target=_import, args=(list(modules),), name="import-ahead")
+    """Import these modules in a thread; it has ended when this does.
+
+    What others must not see half imported is imported before this begins.
+    """
+    wanted = list(modules)
+    if any(module.partition(".")[0] in ("skops", "dask", "dask_ml") for module in wanted):
+        _import([HALF_SEEN])
+    thread = threading.Thread(target=_import, args=(wanted,), name="import-ahead")
     thread.daemon = True
     thread.start()
     try:

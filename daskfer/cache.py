@@ -12,7 +12,7 @@ from typing import Any
 from daskfer import storage
 from daskfer.errors import CacheError
 from daskfer.leases import LEASES, check_unused, drop_dead_leases, leased
-from daskfer.store import STAGES
+from daskfer.store import JOBS, STAGES
 from daskfer.tree import Tree
 
 SHOWN_SOURCES = 10
@@ -77,7 +77,7 @@ def look(root: str) -> Contents:
         raise CacheError(f"--store {root} is a file: expected a folder")
     folders, others = [], 0
     for name, info in tree.entries().items():
-        if name == LEASES:
+        if name in (LEASES, JOBS):
             continue
         if name not in STAGES or info["type"] != "directory":
             others += 1

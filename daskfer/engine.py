@@ -7,11 +7,42 @@ has the one that runs on workers; `InProcess` computes at once and serves tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 Handle = Any
 """A value, or a promise of one, that `map` accepts as an item and `gather` turns into values."""
+
+
+class Abandoned(Exception):
+    """Nobody waits for a block's result any more; who computes it may end at once."""
+
+
+_WATCHED = threading.local()
+
+
+@contextmanager
+def watched(wanted: Callable[[], bool]) -> Iterator[None]:
+    """Have `check_wanted` ask this, in the thread that computes a block."""
+    _WATCHED.wanted = wanted
+    try:
+        yield
+    finally:
+        del _WATCHED.wanted
+
+
+def check_wanted() -> None:
+    """End a block that takes long when its run was stopped; called now and then in its loop.
+
+    Raises
+    ------
+    Abandoned
+    """
+    wanted = getattr(_WATCHED, "wanted", None)
+    if wanted is not None and not wanted():
+        raise Abandoned
 
 
 class Engine(Protocol):

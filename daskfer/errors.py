@@ -31,6 +31,14 @@ class SchedulerError(DaskferError):
     """A scheduler, workers or a cluster file that cannot be used."""
 
 
+class SchedulerGone(SchedulerError):
+    """A scheduler, or too many workers, that went away during the work."""
+
+
+class JobError(DaskferError):
+    """A job that cannot be found, or not be dealt with as asked."""
+
+
 class CacheError(DaskferError):
     """A store that cannot be listed or cleared as asked, or not now."""
 

@@ -14,6 +14,12 @@ from daskfer.recipe import Expression, NameByFacs, NoReduction, Parts, Pca, Reci
 from daskfer.reduce import check_components
 from daskfer.represent import feature_count, widest
 
+USUAL_SIDE = 48
+"""Side in pixels of faces that nothing is known of yet: FER2013's."""
+
+LEAST_MEMORY = 300_000_000
+"""Bytes that a worker takes which has imported what it needs, and computed nothing."""
+
 
 def check_feasible(
     recipe: Recipe, table: FaceTable, selection: Selection, side: int, memory: int | None
@@ -100,6 +106,23 @@ def check_memory(recipe: Recipe, rows: int, side: int, memory: int) -> None:
                 f"{_gigabytes(memory)}: use --set evaluate.folds=0, fit fewer rows "
                 "(balance.per_class), or give workers more memory"
             )
+
+
+def check_memory_before(recipe: Recipe, memory: int) -> None:
+    """Refuse what needs more memory than workers have, when no row has been read yet.
+
+    Raises
+    ------
+    RecipeError
+    """
+    if memory < LEAST_MEMORY:
+        raise RecipeError(
+            f"the smallest worker may use {_gigabytes(memory)}: expected {_gigabytes(LEAST_MEMORY)}"
+            " at least, which Python and its libraries take; start workers with a higher "
+            "--memory-limit"
+        )
+    size = recipe.ingest.size
+    check_memory(recipe, 0, USUAL_SIDE if size == "auto" else size, memory)
 
 
 def covariance_bytes(features: int) -> int:

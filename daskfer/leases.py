@@ -118,10 +118,15 @@ def is_alive(lease: Lease) -> bool:
     On this machine: whether its process is there, and no other one that got its number since. Of
     another machine: whether it is young.
     """
-    if (lease.host, lease.namespace) == _machine():
-        start = _since_boot(lease.pid)
-        return start is not None and abs(start - lease.since_boot) < 2
+    if (lease.host, lease.namespace) == machine():
+        return is_running(lease.pid, lease.since_boot)
     return _age(lease) < FOREIGN_LEASE
+
+
+def is_running(pid: int, started: float) -> bool:
+    """Whether the process of this number is there that began so many seconds after boot."""
+    start = since_boot(pid)
+    return start is not None and abs(start - started) < 2
 
 
 def drop_dead_leases(root: str) -> None:
@@ -138,14 +143,14 @@ def _age(lease: Lease) -> timedelta:
 @contextmanager
 def leased(root: str, purpose: str) -> Iterator[None]:
     path = storage.join(root, LEASES, f"{uuid.uuid4().hex}.json")
-    host, namespace = _machine()
+    host, namespace = machine()
     lease = Lease(
         path=path,
         purpose=purpose,
         host=host,
         namespace=namespace,
         pid=os.getpid(),
-        since_boot=_since_boot(os.getpid()) or 0.0,
+        since_boot=since_boot(os.getpid()) or 0.0,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(["daskfer", *sys.argv[1:]]),
     )
@@ -188,7 +193,7 @@ def _read_lease(path: str) -> Lease:
     return lease
 
 
-def _machine() -> tuple[str, str]:
+def machine() -> tuple[str, str]:
     """This machine's name, and the namespace of process ids where the system has such."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")
@@ -197,7 +202,7 @@ def _machine() -> tuple[str, str]:
     return socket.gethostname(), namespace
 
 
-def _since_boot(pid: int) -> float | None:
+def since_boot(pid: int) -> float | None:
     """Seconds from boot to the start of a process; None when it has ended.
 
     From boot, because somebody may set the clock while the process runs.

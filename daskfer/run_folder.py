@@ -16,7 +16,7 @@ from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.quarantine import TooManyBad
 from daskfer.ingest.sources import Source
-from daskfer.recipe import NameByFile, Recipe
+from daskfer.recipe import NameByFile, Recipe, recipe_from_dict
 from daskfer.store import FORMAT, fingerprint
 
 if TYPE_CHECKING:
@@ -92,6 +92,19 @@ class RunFolder:
         changed = _changed_keys(theirs, recipe.as_dict())
         listed = ", ".join(f"{key}={old} there, {new} here" for key, old, new in changed[:3])
         return f"another recipe ({listed or 'another version of it, of its names or of daskfer'})"
+
+    def recipe(self) -> Recipe:
+        """The recipe of the run that has claimed the folder.
+
+        Raises
+        ------
+        RunFolderError
+            When none has.
+        """
+        try:
+            return recipe_from_dict(yaml.safe_load(storage.read_bytes(self.file("recipe.yaml"))))
+        except FileNotFoundError:
+            raise RunFolderError(f"{self.path} has no recipe.yaml: expected a run folder") from None
 
     def metrics(self) -> dict[str, Any] | None:
         """The figures of the finished run, or None when it has not finished."""

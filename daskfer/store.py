@@ -24,8 +24,12 @@ FORMAT = 3
 
 ENVIRONMENT_VARIABLE = "DASKFER_STORE"
 
-STAGES = ("ingest", "represent", "reduce", "cluster", "classify", "evaluate", "sweep")
-"""The stages that keep results here, in data order; no other folder of a store is cleared."""
+STAGES = ("uploads", "ingest", "represent", "reduce", "cluster", "classify", "evaluate", "sweep")
+"""What keeps results here, in data order: copies of inputs, and the stages; no other folder of a
+store is cleared."""
+
+JOBS = "jobs"
+"""The folder of a store that says which jobs there are."""
 
 USE_SECONDS = 3600
 """How exact the time of the last use is; younger times are left as they are."""

@@ -97,8 +97,9 @@ def theirs(path: Path) -> int:
 
 def into_store(path: Path, workers: int, repeat: int, folder: Path) -> float:
     """Print the seconds and the peak memory of reading into empty stores; the median seconds."""
-    from daskfer.dask.connect import Where, connected, process_peak
+    from daskfer.dask.connect import Where, connected
     from daskfer.dask.engine import DaskEngine
+    from daskfer.dask.memory import process_peak
     from daskfer.ingest.finding import find_sources
     from daskfer.pipeline import read
     from daskfer.recipe import load_recipe

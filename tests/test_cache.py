@@ -235,7 +235,9 @@ def test_conditions(conditions: dict[str, Any], keys: str) -> None:
 
 
 def test_names_that_are_none() -> None:
-    with pytest.raises(CacheError, match="--stage ingst: expected one of ingest, represent, red"):
+    with pytest.raises(
+        CacheError, match="--stage ingst: expected one of uploads, ingest, represent, red"
+    ):
         select(CONTENTS, stage="ingst")
     with pytest.raises(CacheError, match=f"--key {A[:8]}: /store has no such folder"):
         select(CONTENTS, keys=[B, A[:8]])

@@ -14,7 +14,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from daskfer import __version__
-from daskfer.cli import cache, demo, inspect, models, run, simulate, sweep
+from daskfer.cli import (
+    cache,
+    cluster,
+    demo,
+    drive,
+    inspect,
+    jobs,
+    models,
+    run,
+    simulate,
+    submit,
+    sweep,
+)
 from daskfer.cli.console import Progress
 from daskfer.errors import DaskferError, Stopped, one_line
 
@@ -47,6 +59,8 @@ def _interruptible(
 app.command("demo")(_interruptible(demo.demo))
 app.command("inspect")(_interruptible(inspect.inspect, "reads again"))
 app.command("run")(_interruptible(run.run))
+app.command("submit")(_interruptible(submit.submit, "submits it, or finds it submitted"))
+app.command("drive", hidden=True)(_interruptible(drive.drive))
 app.command("simulate-naming")(_interruptible(simulate.simulate, "goes on with what is missing"))
 app.command("sweep")(_interruptible(sweep.sweep, "goes on with the missing cells"))
 
@@ -55,6 +69,21 @@ _cache.callback(invoke_without_command=True)(_interruptible(cache.overview, "lis
 _cache.command("list")(_interruptible(cache.list_folders, "lists it again"))
 _cache.command("clear")(_interruptible(cache.clear, "clears the rest"))
 app.add_typer(_cache, name="cache")
+
+_jobs = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Jobs: submitted runs.")
+_jobs.command("list")(_interruptible(jobs.list_jobs, "lists them again"))
+_jobs.command("status")(_interruptible(jobs.status, "looks again; the job goes on"))
+_jobs.command("logs")(_interruptible(jobs.logs, "shows them again; the job goes on"))
+_jobs.command("stop")(_interruptible(jobs.stop, "asks again; the job was told already"))
+_jobs.command("fetch")(_interruptible(jobs.fetch, "fetches the rest"))
+app.add_typer(_jobs, name="jobs")
+
+_cluster = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Files that say where to compute."
+)
+_cluster.command("check")(_interruptible(cluster.check, "looks again"))
+_cluster.command("start")(_interruptible(cluster.start, "starts it again"))
+app.add_typer(_cluster, name="cluster")
 
 _models = typer.Typer(rich_markup_mode=None)
 _models.callback(invoke_without_command=True)(_interruptible(models.overview, "lists them again"))

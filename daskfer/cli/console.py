@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TextIO
 
 UNITS = {"name": "clusters", "sweep": "scores", "folds": "scores"}
 """What stages count that do not count rows."""
+
+
+LOG_SECONDS = 10
+"""How often a log tells how far a stage is."""
 
 
 class Progress:
@@ -26,6 +31,10 @@ class Progress:
         Wall seconds of each stage that has ended.
     taken_over : list of str
         Stages whose result was in the store already.
+    name, done, rows : str, int, int or None
+        The stage at work, how many of its rows are done, and of how many, where that is known.
+    on_end : callable
+        Called with the name of each stage that has ended.
     """
 
     stopping = False
@@ -36,21 +45,23 @@ class Progress:
         self._shown = self._stream.isatty()
         self.seconds: dict[str, float] = {}
         self.taken_over: list[str] = []
-        self._name = ""
-        self._done = 0
-        self._rows: int | None = None
+        self.name = ""
+        self.done = 0
+        self.rows: int | None = None
+        self.on_end: Callable[[str], None] = lambda stage: None
         self._start = 0.0
 
     @contextmanager
     def stage(self, name: str, rows: int | None = None) -> Iterator[None]:
         """Time a stage; its line is kept when it ends, also when it fails."""
         self._stop_if_asked()
-        self._name, self._rows, self._done = name, rows, 0
+        self.name, self.rows, self.done = name, rows, 0
         self._start = time.monotonic()
         self._show()
         try:
             yield
             self.seconds[name] = time.monotonic() - self._start
+            self.on_end(name)
         finally:
             self._show(end="\n")
 
@@ -58,12 +69,12 @@ class Progress:
         """Count rows that are done and show their number."""
         self._stop_if_asked()
         if rows:
-            self._done += rows
+            self.done += rows
             self._show()
 
     def reused(self) -> None:
         """Note that the stage's result was in the store."""
-        self.taken_over.append(self._name)
+        self.taken_over.append(self.name)
 
     def _stop_if_asked(self) -> None:
         if self.stopping:
@@ -75,20 +86,51 @@ class Progress:
             self._stream.write(text + "\n")
             self._stream.flush()
 
-    def _show(self, end: str = "") -> None:
-        if not self._shown:
-            return
-        seconds = time.monotonic() - self._start
-        total = self._rows if self._rows is not None else self._done
-        running = not end and self._rows is not None and 0 < self._done < self._rows
-        rows = f"{self._done:,}/{total:,}" if running else f"{total:,}"
-        unit = UNITS.get(self._name, "rows")
-        line = f"{self._name:<10} {rows:>15} {unit:<8} {seconds:6.1f} s"
-        if self._name in self.taken_over:
-            line += "  (from the store)"
-        # The cursor goes back, and what an earlier and longer line left is erased.
-        self._stream.write(f"\r{line}\x1b[K{end}")
+    def warn(self, text: str) -> None:
+        """A line that must be seen, also where there is no terminal."""
+        self._stream.write(f"warning: {text}\n")
         self._stream.flush()
+
+    def _show(self, end: str = "") -> None:
+        if self._shown:
+            # The cursor goes back, and what an earlier and longer line left is erased.
+            self._stream.write(f"\r{self._line(end)}\x1b[K{end}")
+            self._stream.flush()
+
+    def _line(self, end: str) -> str:
+        """What is said of the stage at work, or of one that has come to its `end`."""
+        seconds = time.monotonic() - self._start
+        total = self.rows if self.rows is not None else self.done
+        running = not end and self.rows is not None and 0 < self.done < self.rows
+        rows = f"{self.done:,}/{total:,}" if running else f"{total:,}"
+        unit = UNITS.get(self.name, "rows")
+        line = f"{self.name:<10} {rows:>15} {unit:<8} {seconds:6.1f} s"
+        if self.name in self.taken_over:
+            line += "  (from the store)"
+        return line
+
+
+class Log(Progress):
+    """Writes a line when a stage begins and ends, and every ten seconds between, with the time."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._last = 0.0
+
+    def say(self, text: str) -> None:
+        """A line of the log."""
+        self._stream.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}  {text}\n")
+        self._stream.flush()
+
+    def warn(self, text: str) -> None:
+        """A line of the log, marked as a warning."""
+        self.say(f"warning: {text}")
+
+    def _show(self, end: str = "") -> None:
+        begins = not end and self.done == 0
+        if begins or end or time.monotonic() - self._last > LOG_SECONDS:
+            self._last = time.monotonic()
+            self.say(f"{self.name} begins" if begins else self._line(end))
 
 
 def summary(metrics: dict[str, Any], folder: str) -> str:

@@ -32,6 +32,7 @@ def inspect(
     cluster: options.ClusterFile = None,
     workers: options.Workers = None,
     processes: options.Processes = None,
+    ship_code: options.ShipCode = False,
     store: options.StoreFolder = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print everything as JSON instead of tables.")
@@ -44,7 +45,7 @@ def inspect(
     from daskfer.recipe import load_recipe
 
     prepare_process()
-    place = place_of(scheduler, cluster, workers, processes)
+    place = place_of(scheduler, cluster, workers, processes, ship_code)
     resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
     from daskfer.cli.console import Progress
     from daskfer.ingest.finding import find_sources
@@ -56,7 +57,7 @@ def inspect(
     progress = Progress()
     for note in notes_of(sources):
         progress.say(note)
-    with session(place, store, progress) as here:
+    with session(place, store, progress, sources, resolved) as here:
         from daskfer.inspection import inspection, save
         from daskfer.pipeline import read
 

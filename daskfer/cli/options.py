@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -34,7 +35,23 @@ MaxBad = Annotated[
     ),
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.")
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Address of a running Dask scheduler, tls://HOST:8786 or tcp://…; local for this "
+        "machine. By default $DASK_SCHEDULER_ADDRESS or Dask's configuration, if they name one.",
+        show_default=False,
+    ),
+]
+ShipCode = Annotated[
+    bool,
+    typer.Option(
+        "--ship-code", help="Send daskfer's code to a scheduler and workers that lack it."
+    ),
+]
+Upload = Annotated[
+    bool,
+    typer.Option("--upload", help="Copy inputs that workers cannot read into the store first."),
 ]
 ClusterFile = Annotated[
     str | None,
@@ -67,3 +84,8 @@ def recipe_changes(changes: list[str] | None, max_bad: float | None) -> list[str
     """The changes of the recipe that the options ask for."""
     shorthand = [] if max_bad is None else [f"ingest.max_bad={max_bad}"]
     return [*(changes or []), *shorthand]
+
+
+def local_time(when: str) -> str:
+    """An ISO time as a person here reads it."""
+    return f"{datetime.fromisoformat(when).astimezone():%Y-%m-%d %H:%M}"

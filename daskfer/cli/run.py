@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daskfer.cli import options
-from daskfer.cli.session import place_of, place_to_measure, prepare_process, session
+from daskfer.cli.session import place_of, place_to_measure, prepare_process, session, uploaded
 
 if TYPE_CHECKING:
+    from daskfer.cli.console import Progress
     from daskfer.dask.connect import Where
     from daskfer.recipe import Recipe
 
@@ -28,8 +29,16 @@ def run(
     cluster: options.ClusterFile = None,
     workers: options.Workers = None,
     processes: options.Processes = None,
+    ship_code: options.ShipCode = False,
+    upload: options.Upload = False,
     store: options.StoreFolder = None,
     csv_block: options.CsvBlock = options.DEFAULT_RANGE_MB,
+    performance_report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Write Dask's page of what workers did when: tasks, transfers."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print metrics.json instead of a table.")
     ] = False,
@@ -43,8 +52,13 @@ def run(
 
     prepare_process()
     resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
-    place = place_of(scheduler, cluster, workers, processes)
-    metrics, folder = run_job(inputs, recipe, resolved, out, store, place, csv_block << 20)
+    place = place_of(scheduler, cluster, workers, processes, ship_code)
+    if upload:
+        inputs = uploaded(inputs, store)
+    metrics, folder = run_job(
+        inputs, recipe, resolved, out, store, place, csv_block << 20,
+        performance_report=performance_report,
+    )  # fmt: skip
     show(metrics, folder, as_json)
 
 
@@ -56,6 +70,8 @@ def run_job(
     store: str | None,
     where: Callable[..., Where],
     range_bytes: int,
+    progress: Progress | None = None,
+    performance_report: str | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Run the pipeline for a run folder, unless it has finished; its metrics and its path."""
     from daskfer.cli.console import Progress
@@ -68,7 +84,7 @@ def run_job(
     path = out or default_path(recipe_name, recipe, sources)
     folder = RunFolder(path)
     folder.claim(recipe, sources)
-    progress = Progress()
+    progress = progress or Progress()
     metrics = folder.metrics()
     if metrics is not None:
         progress.say(f"{path} is finished; nothing to compute")
@@ -76,8 +92,7 @@ def run_job(
     for note in notes_of(sources):
         progress.say(note)
     place = place_to_measure(where, recipe, sources, store, progress)
-    with session(place, store, progress) as here:
-        from daskfer.dask.connect import peak_memory
+    with session(place, store, progress, sources, recipe, performance_report) as here:
         from daskfer.pipeline import run as run_pipeline
         from daskfer.versions import versions
 
@@ -90,7 +105,8 @@ def run_job(
             "seconds": {name: round(value, 3) for name, value in progress.seconds.items()},
             "reused": progress.taken_over,
             "tasks": dict(here.engine.tasks),
-            "peak_memory_bytes": peak_memory(here.client),
+            "peak_memory_bytes": here.memory.largest(),
+            "peak_memory": here.memory.stages,
             "versions": versions(),
         }
         with progress.stage("report", len(result.faces.table)):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from daskfer.errors import InputError, RecipeError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from daskfer.cli.console import Progress
     from daskfer.dask.connect import Where
     from daskfer.dask.engine import DaskEngine
+    from daskfer.dask.memory import PeakMemory
     from daskfer.ingest.sources import Source
     from daskfer.recipe import Recipe
     from daskfer.store import Store
@@ -25,11 +26,12 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Session:
-    """A client of workers, the engine on it, and the store."""
+    """A client of workers, the engine on it, the store, and what memory its stages took."""
 
     client: Client
     engine: DaskEngine
     store: Store
+    memory: PeakMemory
 
 
 def prepare_process() -> None:
@@ -49,6 +51,7 @@ def place_of(
     cluster: str | None,
     workers: int | None,
     processes: bool | None,
+    ship: bool = False,
 ) -> Callable[..., Where]:
     """Where to compute, as a function: to make it imports Dask.
 
@@ -63,10 +66,12 @@ def place_of(
         raise RecipeError("--scheduler and --cluster exclude each other: give one of them")
 
     def make(better_processes: bool = False) -> Where:
-        from daskfer.dask.connect import Where
+        from daskfer.dask.connect import Where, resolved
 
+        # What the user says of processes decides about the place; what is better does not.
+        place = resolved(Where(scheduler, cluster, workers, bool(processes), ship))
         chosen = better_processes if processes is None else processes
-        return Where(scheduler, cluster, workers, chosen)
+        return replace(place, processes=chosen)
 
     return make
 
@@ -76,6 +81,15 @@ def root_of(store: str | None) -> str:
     from daskfer.store import absolute, default_root
 
     return absolute(store or default_root())
+
+
+def uploaded(inputs: list[str], store: str | None) -> list[str]:
+    """Where copies of the inputs are in the store, as inputs."""
+    from daskfer.ingest.finding import find_sources
+    from daskfer.store import Store
+    from daskfer.uploads import upload
+
+    return upload(find_sources(inputs), Store(root_of(store)))
 
 
 def place_to_measure(
@@ -101,15 +115,22 @@ def place_to_measure(
 
 
 @contextmanager
-def session(where: Callable[[], Where], store: str | None, progress: Progress) -> Iterator[Session]:
-    """Workers and a store, for as long as this lasts."""
+def session(
+    where: Callable[[], Where],
+    store: str | None,
+    progress: Progress,
+    sources: Sequence[Source] = (),
+    recipe: Recipe | None = None,
+    performance_report: str | None = None,
+) -> Iterator[Session]:
+    """Workers that see the sources, and a store, for as long as this lasts."""
     from daskfer.dask import dashboard
     from daskfer.dask.connect import check_reach, connected, scheduler_errors
     from daskfer.dask.engine import DaskEngine
+    from daskfer.dask.memory import PeakMemory
     from daskfer.leases import working
     from daskfer.store import Store
 
-    progress.say("starting workers")
     place = where()
     root = root_of(store)
     if os.path.isfile(root):
@@ -118,6 +139,64 @@ def session(where: Callable[[], Where], store: str | None, progress: Progress) -
     with ExitStack() as stack:
         stack.enter_context(working(root))
         stack.enter_context(scheduler_errors(place))
-        client = stack.enter_context(connected(place))
-        progress.say(f"dashboard: {dashboard.link(client)}")
-        yield Session(client, DaskEngine(client, progress.advance), Store(root))
+        progress.say("starting workers" if place.local else "looking at the workers")
+
+        def prepare(client: Client) -> None:
+            if not place.local:
+                examine(client, place, root, sources, progress, recipe)
+
+        client = stack.enter_context(connected(place, prepare))
+        for line in dashboard.lines(client):
+            progress.say(line)
+        if performance_report is not None:
+            stack.enter_context(dashboard.performance(performance_report))
+        memory = PeakMemory(client)
+        progress.on_end = memory.note
+        yield Session(client, DaskEngine(client, progress.advance), Store(root), memory)
+
+
+def examine(
+    client: Client,
+    place: Where,
+    root: str,
+    sources: Sequence[Source],
+    progress: Progress,
+    recipe: Recipe | None = None,
+    written: dict[str, str] | None = None,
+) -> None:
+    """Look at workers that were not started here, before any work.
+
+    Parameters
+    ----------
+    client : Client
+    place : Where
+    root : str
+        The store.
+    sources : sequence of Source
+    progress : Progress
+    recipe : Recipe, optional
+        Its need of memory is compared with what workers may use, as far as it is known so early.
+    written : dict, optional
+        Folders beside the store that workers write to, by what a person calls them.
+
+    Raises
+    ------
+    SchedulerError
+    """
+    from daskfer.dask.connect import exposure
+    from daskfer.dask.memory import smallest_limit
+    from daskfer.dask.reach import check_reach
+    from daskfer.dask.software import check_software
+    from daskfer.foresight import check_memory_before
+    from daskfer.leases import LEASES
+    from daskfer.storage import join
+
+    if note := exposure(client):
+        progress.warn(note)
+    progress.say(check_software(client, progress.warn, ship=place.ship))
+    memory = smallest_limit(client)
+    if memory is not None:
+        progress.say(f"the smallest worker may use {memory / 2**30:.1f} GiB of memory")
+        if recipe is not None:
+            check_memory_before(recipe, memory)
+    check_reach(client, sources, {f"--store {root}": join(root, LEASES), **(written or {})})

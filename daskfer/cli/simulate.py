@@ -54,6 +54,7 @@ def simulate(
     cluster: options.ClusterFile = None,
     workers: options.Workers = None,
     processes: options.Processes = None,
+    ship_code: options.ShipCode = False,
     store: options.StoreFolder = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print simulate.json instead of a table.")
@@ -72,7 +73,7 @@ def simulate(
     prepare_process()
     owner = _finished(run)
     recipe = load_recipe(f"{run}/recipe.yaml", changes or [])
-    place = place_of(scheduler, cluster, workers, processes)
+    place = place_of(scheduler, cluster, workers, processes, ship_code)
     numbers = whole_numbers("--looks", looks, 0)
     from daskfer.cli.console import Progress
     from daskfer.stages.simulate import Plan, check_plan
@@ -82,7 +83,7 @@ def simulate(
     sources = _sources(run, owner)
     progress = Progress()
     where = place_to_measure(place, recipe, sources, store, progress)
-    with session(where, store, progress) as here:
+    with session(where, store, progress, sources, recipe) as here:
         from daskfer.pipeline import METHODS, modules_of
         from daskfer.report import simulation as report
         from daskfer.stages.simulate import simulate_sources

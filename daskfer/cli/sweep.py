@@ -65,6 +65,7 @@ def sweep(
     cluster: options.ClusterFile = None,
     workers: options.Workers = None,
     processes: options.Processes = None,
+    ship_code: options.ShipCode = False,
     store: options.StoreFolder = None,
     csv_block: options.CsvBlock = options.DEFAULT_RANGE_MB,
     as_json: Annotated[
@@ -82,7 +83,7 @@ def sweep(
     from daskfer.sweep.choices import names, whole_numbers
 
     prepare_process()
-    place = place_of(scheduler, cluster, workers, processes)
+    place = place_of(scheduler, cluster, workers, processes, ship_code)
     resolved = load_recipe(recipe, options.recipe_changes(changes, max_bad))
     if folds < 0 or folds == 1:
         raise RecipeError(f"--folds {folds}: expected 0 (none) or 2 and more")
@@ -104,7 +105,10 @@ def sweep(
         progress.say(note)
     # The face model runs on one thread of a process at a time.
     measures = "expression" in (resolved.represent.method, *chosen[0])
-    with importing(LATER), session(lambda: place(measures), store, progress) as here:
+    with (
+        importing(LATER),
+        session(lambda: place(measures), store, progress, sources, resolved) as here,
+    ):
         from daskfer.report.sweep import as_dict, table
         from daskfer.stages.sweep import Plan, sweep_sources
         from daskfer.versions import versions

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import dask
-import yaml
 from distributed import Client, KilledWorker, LocalCluster
 from distributed.client import FutureCancelledError
 from distributed.comm import CommClosedError
-from distributed.diagnostics.plugin import WorkerPlugin
 
 from daskfer.dask import dashboard
-from daskfer.errors import SchedulerError
-
-NOT_CONVERGED = (
-    "Number of distinct clusters|lbfgs failed to converge|Stochastic Optimizer: Maximum|"
-    "Solver terminated early|Best performing initialization did not converge"
-)
-"""How the messages of scikit-learn's ConvergenceWarning begin, in the models used here."""
+from daskfer.dask.cluster_file import configure, read_cluster_file, start_cluster
+from daskfer.dask.threads import one_thread
+from daskfer.errors import SchedulerError, SchedulerGone, one_line
 
 CONNECT_SECONDS = 10
 WORKER_SECONDS = 20
+
+LOCAL = "local"
+"""What is given as a scheduler to have workers started on this machine, whatever else says."""
 
 
 @dataclass(frozen=True)
@@ -49,76 +45,110 @@ class Where:
         Number of workers to start; by default one a core.
     processes : bool
         Whether local workers are processes of their own rather than threads.
+    ship : bool
+        Whether daskfer's code is sent to workers that are not started here.
     """
 
     scheduler: str | None = None
     cluster_file: str | None = None
     workers: int | None = None
     processes: bool = False
+    ship: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether the workers are started by this process, on this machine."""
+        return self.scheduler is None and self.cluster_file is None
 
 
-class OneThread(WorkerPlugin):
-    """Keeps numerical libraries on a worker to one thread.
+def resolved(where: Where) -> Where:
+    """The place that is meant: what the user states, else what Dask's configuration says.
 
-    Workers share the cores already; and sums that a library divides among its threads round
-    differently on machines with other numbers of cores.
+    First comes ``--scheduler`` (``local`` for this machine) or ``--cluster``, whose file may name
+    a running scheduler; then DASK_SCHEDULER_ADDRESS or ``scheduler-address`` in Dask's
+    configuration files, unless workers are asked for; then this machine.
+
+    Raises
+    ------
+    SchedulerError
+        When a cluster file is wrong, or workers are asked of a running scheduler.
     """
-
-    name = "daskfer-one-thread"
-
-    def setup(self, worker: Any) -> None:
-        """Limit the threads, and remember how many there were."""
-        self.limits = prepare_numerics()
-
-    def teardown(self, worker: Any) -> None:
-        """Give the threads back: a scheduler may serve others after us."""
-        self.limits.restore_original_limits()
-
-
-def prepare_numerics() -> Any:
-    """Limit this process's numerical libraries to one thread, and silence what is known.
-
-    What is limited has to be loaded first. scikit-learn, which takes long to load, is left
-    for later where the environment will limit it too. The filters are for the process, because
-    warnings have no filters of a thread's own.
-    """
-    import numpy  # noqa: F401
-    import scipy.linalg  # noqa: F401
-
-    if os.environ.get("OMP_NUM_THREADS") != "1":
-        import sklearn  # noqa: F401
-    from threadpoolctl import threadpool_limits
-
-    # dask-ml divides 0 by 0 for the first batch of IncrementalPCA, and replaces the result.
-    warnings.filterwarnings(
-        "ignore", "invalid value encountered in divide", RuntimeWarning, "dask._task_spec"
-    )
-    # Fewer distinct points than clusters, or an optimizer at its limit: the scores tell.
-    warnings.filterwarnings("ignore", NOT_CONVERGED, UserWarning)
-    return threadpool_limits(1)
+    if where.scheduler == LOCAL:
+        return replace(where, scheduler=None)
+    if where.cluster_file is not None:
+        file = read_cluster_file(where.cluster_file)
+        if file.scheduler is None:
+            return where
+        configure(file)
+        where = replace(where, scheduler=file.scheduler, cluster_file=None)
+    elif where.scheduler is None and where.workers is None and not where.processes:
+        where = replace(where, scheduler=dask.config.get("scheduler-address", None))
+    if where.scheduler is not None and where.workers is not None:
+        raise SchedulerError(
+            f"--workers {where.workers} starts workers, and the scheduler at {where.scheduler} has "
+            "its own: leave one of them out"
+        )
+    return where
 
 
 @contextmanager
-def connected(where: Where) -> Iterator[Client]:
+def connected(
+    where: Where, prepare: Callable[[Client], None] = lambda client: None
+) -> Iterator[Client]:
     """A client of the workers that `where` asks for; what was started is closed at the end.
+
+    Parameters
+    ----------
+    where : Where
+    prepare : callable
+        Called with the client as soon as there is a worker, before daskfer's own code goes to any.
 
     Raises
     ------
     SchedulerError
         When the scheduler does not answer, or the cluster file is wrong.
     """
-    _quiet_client()
+    quiet_client()
     if where.scheduler is not None:
-        with _client_of_address(where.scheduler) as client:
+        with client_of_address(where.scheduler) as client:
             _wait_for_worker(client, where.scheduler)
-            with _one_thread(client):
+            prepare(client)
+            with one_thread(client):
                 yield client
         return
-    with _cluster(where) as cluster, Client(cluster) as client, _one_thread(client):
+    with _cluster(where) as cluster, Client(cluster) as client:
+        if not where.local:
+            # A queue of jobs may take its time.
+            client.wait_for_workers(1)
+        prepare(client)
+        with one_thread(client):
+            yield client
+
+
+@contextmanager
+def connected_to_scheduler(where: Where) -> Iterator[Client]:
+    """A client of a running scheduler, which outlives this process.
+
+    Raises
+    ------
+    SchedulerError
+        When there is none: a cluster that this process starts would end with it.
+    """
+    if where.scheduler is None:
+        of_file = f"--cluster {where.cluster_file} starts one that ends with this command: "
+        raise SchedulerError(
+            "a job needs a running scheduler: "
+            + (of_file if where.cluster_file else "")
+            + "give --scheduler ADDRESS (dask scheduler starts one, daskfer cluster start FILE "
+            "keeps the cluster of a file)"
+        )
+    quiet_client()
+    with client_of_address(where.scheduler) as client:
+        _wait_for_worker(client, where.scheduler)
         yield client
 
 
-def _quiet_client() -> None:
+def quiet_client() -> None:
     """Give the client's log the level of Dask's own, which its defaults set apart.
 
     A scheduler that goes away is an error of ours, in one line; the client would add a traceback.
@@ -135,12 +165,23 @@ def check_reach(store: str, where: Where) -> None:
     ------
     SchedulerError
     """
-    threads = where.scheduler is None and where.cluster_file is None and not where.processes
-    if store.startswith("memory:") and not threads:
+    if store.startswith("memory:") and not (where.local and not where.processes):
         raise SchedulerError(
             f"--store {store} lies in this process's memory, where worker processes cannot see "
             "it: expected a folder or a URL that they can reach"
         )
+
+
+def exposure(client: Client) -> str:
+    """A warning where others may reach the scheduler, and nothing keeps them out; else nothing."""
+    address = client.scheduler.address
+    host = urlsplit(address).hostname or ""
+    if address.startswith(("tls://", "inproc://")) or dashboard.is_loopback(host):
+        return ""
+    return (
+        f"{address} is neither encrypted nor guarded: whoever reaches it can run code as its user "
+        "(use tls:// with certificates: scripts/make_certificates.py and cluster_configs/tls.yaml)"
+    )
 
 
 @contextmanager
@@ -149,7 +190,7 @@ def scheduler_errors(where: Where) -> Iterator[None]:
 
     Raises
     ------
-    SchedulerError
+    SchedulerError, SchedulerGone
         For Dask's errors of that kind.
     """
     place = f"the scheduler at {where.scheduler}" if where.scheduler else "the scheduler"
@@ -162,19 +203,7 @@ def scheduler_errors(where: Where) -> Iterator[None]:
             f"try fewer workers; {again}"
         ) from error
     except (CancelledError, FutureCancelledError, CommClosedError) as error:
-        raise SchedulerError(f"{place} went away: {again}") from error
-
-
-@contextmanager
-def _one_thread(client: Client) -> Iterator[None]:
-    client.register_plugin(OneThread())
-    try:
-        yield
-    finally:
-        # The scheduler may be gone, and then there is nobody to give threads back to.
-        with suppress(OSError, TimeoutError, RuntimeError):
-            if client.status == "running":
-                client.unregister_worker_plugin(OneThread.name)
+        raise SchedulerGone(f"{place} went away: {again}") from error
 
 
 def _wait_for_worker(client: Client, address: str) -> None:
@@ -187,20 +216,28 @@ def _wait_for_worker(client: Client, address: str) -> None:
         ) from None
 
 
-def _client_of_address(address: str) -> Client:
+def client_of_address(address: str, seconds: float = CONNECT_SECONDS) -> Client:
+    """A client of a running scheduler.
+
+    Raises
+    ------
+    SchedulerError
+        When none answers, or it wants another certificate.
+    """
     try:
-        return Client(address, timeout=CONNECT_SECONDS)
+        return Client(address, timeout=seconds)
     except (OSError, TimeoutError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SchedulerError(
-            f"no scheduler answers at {address} ({reason}): check the address, or leave "
-            "--scheduler out to run on this machine"
+            f"no scheduler answers at {address} ({one_line(error)}): check the address, or give "
+            "--scheduler local to run on this machine"
         ) from error
 
 
 def _cluster(where: Where) -> Any:
     if where.cluster_file is not None:
-        return _cluster_of_file(where.cluster_file, where.workers)
+        file = read_cluster_file(where.cluster_file)
+        with _interrupts_kept_from_workers():
+            return start_cluster(file, where.workers)
     workers = where.workers or os.cpu_count() or 1
     settings: dict[str, Any] = {
         "n_workers": workers,
@@ -234,84 +271,3 @@ def _interrupts_kept_from_workers() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _cluster_of_file(path: str, workers: int | None) -> Any:
-    """Start the cluster that a YAML file describes: its class, and what that is called with."""
-    if not Path(path).is_file():
-        raise SchedulerError(f"--cluster {path}: no such file; see the folder cluster_configs")
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except yaml.YAMLError as error:
-        raise SchedulerError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict) or "cluster" not in content:
-        raise SchedulerError(
-            f"{path}: expected a key cluster that names a class, such as "
-            "dask.distributed.LocalCluster"
-        )
-    unknown = sorted(set(content) - {"cluster", "arguments", "workers", "dask"})
-    if unknown:
-        raise SchedulerError(
-            f"{path}: unknown key {unknown[0]!r}; expected cluster, arguments, workers or dask"
-        )
-    dask.config.update(dask.config.config, content.get("dask") or {})
-    module, _, name = str(content["cluster"]).rpartition(".")
-    try:
-        kind = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SchedulerError(
-            f"{path}: cluster {content['cluster']} cannot be imported ({error})"
-        ) from error
-    arguments = dict(content.get("arguments") or {})
-    if isinstance(kind, type) and issubclass(kind, LocalCluster):
-        # Its worker processes have a log level of their own, beside Dask's configuration.
-        arguments.setdefault("silence_logs", logging.CRITICAL)
-    wanted = workers or content.get("workers")
-    cluster = None
-    try:
-        with _interrupts_kept_from_workers():
-            cluster = kind(**arguments)
-        if wanted is not None:
-            cluster.scale(int(wanted))
-    except (TypeError, ValueError, OSError, RuntimeError) as error:
-        if cluster is not None:
-            cluster.close()
-        raise SchedulerError(
-            f"{path}: the cluster does not start: {_first_cause(error)}"
-        ) from error
-    return cluster
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """The error that the others were raised from."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def peak_memory(client: Client) -> int:
-    """The largest resident memory that this process or any worker's has had, in bytes.
-
-    Of workers that served others before, that is their largest since they started; those that
-    do not answer are left out.
-    """
-    found = client.run(process_peak, on_error="ignore").values()
-    return max([process_peak(), *(value for value in found if isinstance(value, int))])
-
-
-def process_peak() -> int:
-    """The largest resident memory that this process has had, in bytes."""
-    try:
-        with open("/proc/self/status") as status:
-            for line in status:
-                if line.startswith("VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    import resource
-    import sys
-
-    # Kilobytes on Linux, bytes on macOS. Where there is a choice, not this: a process counts as
-    # its own what its parent had when it was forked.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import ipaddress
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
-from distributed import Client
+from distributed import Client, performance_report
 from tornado import web
+
+from daskfer.errors import SchedulerError
 
 PORT = 8787
 
@@ -52,6 +59,21 @@ class _Opening(web.RequestHandler):
         self.redirect(self.request.uri or "/")
 
 
+def lines(client: Client) -> list[str]:
+    """What a person is told of where the dashboard is, and how to reach one elsewhere."""
+    port = client.scheduler_info(n_workers=0)["services"].get("dashboard")
+    if port is None:
+        return ["dashboard: none (the scheduler was started without one)"]
+    found = [f"dashboard: {link(client)}"]
+    host = urlsplit(client.scheduler.address).hostname or ""
+    if not (client.scheduler.address.startswith("inproc://") or is_loopback(host)):
+        found.append(
+            f"  where it listens on that machine alone: ssh -N -L {port}:127.0.0.1:{port} {host}, "
+            f"then http://127.0.0.1:{port}/status"
+        )
+    return found
+
+
 def link(client: Client) -> str:
     """Where the dashboard is, as this machine's browser reaches it.
 
@@ -62,6 +84,32 @@ def link(client: Client) -> str:
         port = client.scheduler_info()["services"].get("dashboard")
         return f"http://127.0.0.1:{port}/status"
     return str(client.dashboard_link)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own, which no other machine reaches."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextmanager
+def performance(path: str) -> Iterator[None]:
+    """Write what the dashboard saw meanwhile to a page of its own, also when this fails.
+
+    Raises
+    ------
+    SchedulerError
+        When the page cannot be written there.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise SchedulerError(f"--performance-report {path}: there is no folder {folder}")
+    with performance_report(filename=path):
+        yield
 
 
 def _free_port() -> int:

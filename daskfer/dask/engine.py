@@ -9,11 +9,11 @@ from itertools import count
 from typing import Any
 
 import dask
-from distributed import Client, Future, as_completed
+from distributed import Client, Future, as_completed, get_worker
 from distributed.protocol import pickle
-from distributed.system import MEMORY_LIMIT
 
-from daskfer.engine import Handle, batched, fold_pairs
+from daskfer.dask.memory import smallest_limit
+from daskfer.engine import Handle, batched, fold_pairs, watched
 
 INLINE_BYTES = 16_384
 """Most bytes of shared arguments that go with each task, rather than once to each worker."""
@@ -115,21 +115,21 @@ class DaskEngine:
             raise
 
     def memory(self) -> int | None:
-        """The smallest memory limit among the workers, in bytes; None where none has a limit.
-
-        Worker threads of this process have none of their own: they share the machine's memory,
-        or what its container may use.
-        """
-        limits = []
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
-        for address, worker in workers.items():
-            shared = MEMORY_LIMIT if address.startswith("inproc://") else 0
-            limits.append(worker["memory_limit"] or shared)
-        return min((limit for limit in limits if limit), default=None)
+        """The smallest memory limit among the workers, in bytes; None where none has a limit."""
+        return smallest_limit(self.client)
 
 
 def _apply(function: Callable[..., Any], shared: Any, *items: Any) -> Any:
-    return function(*items, *shared)
+    worker = get_worker()
+    tasks, key = worker.state.tasks, worker.get_current_task()
+
+    def wanted() -> bool:
+        # Dask cannot end a thread: it marks the task, and drops what comes of it.
+        task = tasks.get(key)
+        return task is not None and task.state != "cancelled"
+
+    with watched(wanted):
+        return function(*items, *shared)
 
 
 def _fold(combine: Callable[[Any, Any], Any], *parts: Any) -> Any:

@@ -156,26 +156,27 @@ def _learned(
         metadata.version("scikit-learn"),
     )
     path = folder.file("classifier.skops")
+    with context.turn(folder) as mine:
+        if mine:
+            rows, labels, notes = chosen()
+            found = None
+            if len(rows) > 0:
+                found = classify.train(
+                    seen.points.rows(rows),
+                    labels,
+                    recipe.classify,
+                    recipe.seed,
+                    context.methods.search,
+                    lambda sample: StoredRows(seen.points, rows[sample]),
+                    None if cluster is None else cluster[rows],
+                    None if cluster is None or trust is None else trust[cluster[rows]],
+                )
+            if found is not None:
+                storage.write_whole(path, save_estimator(found.model))
+            folder.finish({**_summary(found), "rows": len(rows), "notes": notes})
+        else:
+            context.watch.reused()
     summary = folder.summary()
-    if summary is None:
-        rows, labels, notes = chosen()
-        found = None
-        if len(rows) > 0:
-            found = classify.train(
-                seen.points.rows(rows),
-                labels,
-                recipe.classify,
-                recipe.seed,
-                context.methods.search,
-                lambda sample: StoredRows(seen.points, rows[sample]),
-                None if cluster is None else cluster[rows],
-                None if cluster is None or trust is None else trust[cluster[rows]],
-            )
-        if found is not None:
-            storage.write_whole(path, save_estimator(found.model))
-        summary = folder.finish({**_summary(found), "rows": len(rows), "notes": notes})
-    else:
-        context.watch.reused()
     if summary["description"] is None:
         return None
     agreement = summary["pseudo_label_accuracy"]

@@ -56,8 +56,9 @@ def cluster(context: Context, reduced: Reduced, fit: np.ndarray, placed: np.ndar
     check_columns(recipe.cluster, reduced.reducer.components)
     folder = context.store.stage("cluster", reduced.key, asdict(recipe.cluster), recipe.seed)
     path = folder.file("clusters.npz")
-    with context.watch.stage("cluster", reduced.points.starts[-1]):
-        if folder.summary() is None:
+    rows = reduced.points.starts[-1]
+    with context.watch.stage("cluster", rows), context.turn(folder) as mine:
+        if mine:
             _fit(context, reduced, fit, path)
             folder.finish({"rows": len(fit)})
         else:

@@ -13,7 +13,8 @@ from daskfer.clusterers import Clusterer
 from daskfer.engine import Engine
 from daskfer.parts import AnyReducer
 from daskfer.recipe import Recipe
-from daskfer.store import Store
+from daskfer.store import StageFolder, Store
+from daskfer.turns import turn
 
 FitReducer = Callable[..., AnyReducer]
 FitClusters = Callable[..., Clusterer]
@@ -53,3 +54,7 @@ class Context:
     engine: Engine
     methods: Methods
     watch: Watch
+
+    def turn(self, *folders: StageFolder) -> AbstractContextManager[bool]:
+        """Whether these results are ours to compute; other runs that lack them wait meanwhile."""
+        return turn(self.store.root, folders, lambda: self.watch.advance(0))

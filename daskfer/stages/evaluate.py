@@ -49,11 +49,12 @@ def evaluate(
     recipe = context.recipe
     folder = context.store.stage("evaluate", clusters.key, asdict(recipe.evaluate), recipe.seed)
     with context.watch.stage("evaluate", len(selection.fit)):
+        with context.turn(folder) as mine:
+            if mine:
+                folder.finish(_internal(context, selection, features, reduced, clusters))
+            else:
+                context.watch.reused()
         summary = folder.summary()
-        if summary is None:
-            summary = folder.finish(_internal(context, selection, features, reduced, clusters))
-        else:
-            context.watch.reused()
         fitted = np.concatenate([selection.fit, selection.unplaced])
         scores = agreement(
             clusters.cluster[fitted],

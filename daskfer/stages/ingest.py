@@ -73,8 +73,8 @@ def read_faces(context: Context, sources: list[Source], range_bytes: int = DEFAU
     """Read the sources into the store, or find them there, however many rows are bad."""
     recipe = context.recipe
     folder = stage_folder(context, sources)
-    with context.watch.stage("ingest"):
-        if folder.summary() is None:
+    with context.watch.stage("ingest"), context.turn(folder) as mine:
+        if mine:
             planned = plan(context, sources, recipe.ingest.size, recipe.block_rows, range_bytes)
             _read(context, sources, planned, folder)
         else:

@@ -103,16 +103,16 @@ def _reduced(
     )
     path = folder.file("reducer.npz")
     points = BlockFiles(folder, "points.npy", represented.starts)
-    reused = folder.summary() is not None
-    if not reused:
-        if not storage.exists(path):
-            fitted().save(path)
-        tasks = context.engine.map(
-            stage, write_points, range(points.count), shared=(features, path, points)
-        )
-        context.engine.gather(tasks, rows=points.sizes)
-        folder.finish({"rows": points.starts[-1]})
-    return Reduced(load_reducer(path), points, folder.path.rsplit("/", 1)[-1]), reused
+    with context.turn(folder) as mine:
+        if mine:
+            if not storage.exists(path):
+                fitted().save(path)
+            tasks = context.engine.map(
+                stage, write_points, range(points.count), shared=(features, path, points)
+            )
+            context.engine.gather(tasks, rows=points.sizes)
+            folder.finish({"rows": points.starts[-1]})
+    return Reduced(load_reducer(path), points, folder.path.rsplit("/", 1)[-1]), not mine
 
 
 def write_points(number: int, features: FeatureRows, reducer_path: str, target: BlockFiles) -> None:

@@ -86,8 +86,8 @@ def represent(context: Context, faces: Faces, selection: Selection) -> Represent
     if not is_stored(recipe.represent):
         return Represented(plain, key, everything, faces.pixels.starts)
     stored = BlockFiles(folder, "features.npy", faces.pixels.starts)
-    with context.watch.stage("represent", len(faces.table)):
-        if folder.summary() is None:
+    with context.watch.stage("represent", len(faces.table)), context.turn(folder) as mine:
+        if mine:
             tasks = context.engine.map(
                 "represent", write_features, range(stored.count), shared=(plain, stored)
             )
@@ -121,8 +121,9 @@ def _expressions(
     pieces = cut(sample, MIRRORED_ROWS)
     starts = starts_of([len(piece) for piece in pieces])
     mirrored = {name: BlockFiles(images, f"{name}.npy", starts) for name in STORED}
-    with context.watch.stage("represent", len(faces.table) + len(sample)):
-        if folder.summary() is not None and images.summary() is not None:
+    total = len(faces.table) + len(sample)
+    with context.watch.stage("represent", total), context.turn(folder, images) as mine:
+        if not mine:
             context.watch.reused()
         else:
             check_runtime()

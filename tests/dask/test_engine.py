@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import operator
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from distributed.system import MEMORY_LIMIT
+from processes import wait_until
 
 from daskfer.blocks import BlockFiles
-from daskfer.dask.connect import Where, connected, peak_memory
+from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
-from daskfer.engine import InProcess, fold_pairs
+from daskfer.dask.memory import PeakMemory
+from daskfer.engine import Abandoned, InProcess, check_wanted, fold_pairs
 from daskfer.errors import InputError
 from daskfer.store import StageFolder
 
@@ -148,5 +151,39 @@ def test_worker_processes_have_a_limit_each():
         assert 0 < DaskEngine(client).memory() <= MEMORY_LIMIT / 2 + 1
 
 
-def test_peak_memory(client):
-    assert peak_memory(client) > 10 * 2**20
+def test_peak_memory_of_a_stage_is_its_own(client):
+    peaks = PeakMemory(client)
+    peaks.note("before")
+    client.submit(_hold, 300 * 2**20).result()
+    peaks.note("large")
+    peaks.note("small")
+    assert peaks.stages["large"] > peaks.stages["before"] + 100 * 2**20
+    assert peaks.stages["small"] < peaks.stages["large"] - 100 * 2**20
+    assert peaks.largest() >= peaks.stages["large"]
+
+
+def _hold(size: int) -> int:
+    return len(bytearray(size))
+
+
+def _until_abandoned(seen: str) -> None:
+    Path(seen, "begun").touch()
+    try:
+        for _ in range(3000):
+            check_wanted()
+            time.sleep(0.01)
+    except Abandoned:
+        Path(seen, "abandoned").touch()
+        raise
+
+
+def test_a_block_ends_that_nobody_waits_for(client, tmp_path):
+    (task,) = DaskEngine(client).map("represent", _until_abandoned, [str(tmp_path)])
+    wait_until((tmp_path / "begun").exists, "the block's begin")
+    client.cancel([task])
+    wait_until((tmp_path / "abandoned").exists, "its end")
+
+
+def test_without_workers_every_block_is_wanted():
+    check_wanted()
+    assert InProcess().map("represent", lambda item: check_wanted(), [1]) == [None]

@@ -23,6 +23,7 @@ import numba
 import numpy as np
 
 from daskfer.bundle import FACE_LANDMARKER
+from daskfer.engine import check_wanted
 from daskfer.errors import MissingPackage
 from daskfer.represent.expression import blendshapes
 
@@ -107,6 +108,7 @@ class Landmarker:
         )
         steps = _steps(faces.shape[1], face_side)
         for number, face in enumerate(faces):
+            check_wanted()
             self._measure_one(number, face, steps, found)
         return found
 

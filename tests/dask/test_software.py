@@ -1,0 +1,167 @@
+"""What is said of workers with other software, and bringing daskfer to those that lack it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import pytest
+from distributed import Client
+from processes import started, wait_until
+
+from daskfer.dask import software
+from daskfer.dask.connect import Where, connected
+from daskfer.dask.software import HERE, Software, check_software
+from daskfer.errors import SchedulerError
+
+HAS = {"python": "3.11.7.final.0", **dict.fromkeys(software.NEEDED, "1.0")}
+
+
+def of(place: str, **changes: str | None) -> Software:
+    renamed = {name.replace("_", "-"): version for name, version in changes.items()}
+    return Software(place, {**HAS, **renamed})
+
+
+class Nobody:
+    """A client whose processes all have the code that is here."""
+
+    def run_on_scheduler(self, function):
+        return function()
+
+    def run(self, function):
+        return {"tcp://w1": function(), "tcp://w2": function()}
+
+
+def checked(monkeypatch, *found: Software) -> tuple[str, list[str]]:
+    monkeypatch.setattr(software, "software_of", lambda client: list(found))
+    warned: list[str] = []
+    return check_software(Nobody(), warned.append), warned
+
+
+def test_all_the_same(monkeypatch):
+    line, warned = checked(
+        monkeypatch, of(HERE), of("the scheduler"), of("worker tcp://w1"), of("worker tcp://w2")
+    )
+    assert line.startswith("2 workers, Python 3.11.7, dask 1.0, daskfer ")
+    assert warned == []
+
+
+def test_another_python(monkeypatch):
+    with pytest.raises(
+        SchedulerError, match=r"the scheduler has Python 3\.12\.1 and this machine 3\.11\.7"
+    ):
+        checked(monkeypatch, of(HERE), of("the scheduler", python="3.12.1.final.0"))
+    # Bytecode is the same within a minor version.
+    _, warned = checked(monkeypatch, of(HERE), of("the scheduler", python="3.11.2.final.0"))
+    assert warned == []
+
+
+def test_a_package_that_a_worker_lacks(monkeypatch):
+    with pytest.raises(SchedulerError, match=r"worker tcp://w1 lacks scikit-learn, dask-ml: inst"):
+        checked(
+            monkeypatch, of(HERE), of("the scheduler"),
+            of("worker tcp://w1", scikit_learn=None, dask_ml=None),
+        )  # fmt: skip
+
+
+def test_a_scheduler_needs_few_packages(monkeypatch):
+    _, warned = checked(
+        monkeypatch, of(HERE), of("the scheduler", scikit_learn=None), of("worker tcp://w1")
+    )
+    assert warned == []
+
+
+def test_other_versions_are_told_once_each(monkeypatch):
+    others = [of(f"worker tcp://w{number}", numpy="2.0") for number in range(3)]
+    _, warned = checked(monkeypatch, of(HERE), of("the scheduler"), *others)
+    assert len(warned) == 1
+    assert warned[0].startswith(
+        "numpy is 1.0 here and 2.0 at worker tcp://w0 and 2 more: labels may differ"
+    )
+
+
+def test_a_real_scheduler_is_asked():
+    with connected(Where(workers=1)) as client:
+        here, scheduler, worker = software.software_of(client)
+        assert here.place == HERE
+        assert here.packages["scikit-learn"] == worker.packages["scikit-learn"]
+        assert None not in here.packages.values()
+        assert scheduler.python == worker.python == here.python
+        warned: list[str] = []
+        assert check_software(client, warned.append).startswith("1 worker, Python")
+        assert warned == []
+
+
+# Processes without daskfer: they start as Dask's own do, less the folder that it is imported from.
+
+BARE = """
+import runpy, sys
+sys.path = [path for path in sys.path if path not in sys.argv[1].split("|")]
+del sys.argv[1]
+module = sys.argv.pop(1)
+runpy.run_module(module, run_name="__main__")
+"""
+
+
+@pytest.fixture
+def bare_scheduler(tmp_path):
+    """A scheduler and a worker that have everything but daskfer."""
+    project = os.path.dirname(os.path.dirname(software.daskfer.__file__))
+    script = tmp_path / "bare.py"
+    script.write_text(BARE)
+    without = "|".join({project, os.path.realpath(project), "", str(tmp_path)})
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ready = tmp_path / "scheduler.json"
+    with (
+        started(
+            sys.executable, script, without, "distributed.cli.dask_scheduler", "--host",
+            "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", ready,
+            environment=environment, log=tmp_path / "scheduler.log",
+        ),
+        started(
+            sys.executable, script, without, "distributed.cli.dask_worker", "--scheduler-file",
+            ready, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory",
+            tmp_path / "worker", environment=environment, log=tmp_path / "worker.log",
+        ),
+    ):  # fmt: skip
+        wait_until(ready.exists, "the scheduler's file")
+        with Client(scheduler_file=str(ready)) as client:
+            client.wait_for_workers(1, timeout=60)
+            yield client
+
+
+@pytest.mark.slow
+def test_code_is_shipped_where_it_is_missing(bare_scheduler):
+    with pytest.raises(SchedulerError, match=r"has no daskfer: .* --ship-code"):
+        check_software(bare_scheduler, print)
+    assert "daskfer" in check_software(bare_scheduler, print, ship=True)
+    # Recipes lie beside the code, and functions are sent by their names.
+    from daskfer.recipe import shipped_recipes
+
+    assert bare_scheduler.submit(shipped_recipes).result() == shipped_recipes()
+    # Again, as the next run does it.
+    assert "daskfer" in check_software(bare_scheduler, print, ship=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ship", "part"),
+    [(True, "another daskfer loaded already"), (False, "another daskfer than this machine's")],
+)
+def test_another_state_of_the_code(bare_scheduler, monkeypatch, tmp_path, ship, part):
+    check_software(bare_scheduler, print, ship=True)
+    bare_scheduler.submit(_loads_daskfer).result()
+    # A copy of the package here, of which a module has changed since.
+    copy = tmp_path / "changed" / "daskfer"
+    shutil.copytree(os.path.dirname(software.daskfer.__file__), copy)
+    (copy / "errors.py").write_text("# changed\n")
+    monkeypatch.setattr(software.daskfer, "__file__", str(copy / "__init__.py"))
+    with pytest.raises(SchedulerError, match=part):
+        check_software(bare_scheduler, print, ship=ship)
+
+
+def _loads_daskfer() -> str:
+    import daskfer
+
+    return daskfer.__version__

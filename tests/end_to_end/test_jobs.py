@@ -1,0 +1,109 @@
+"""Jobs whose workers, drivers and schedulers are killed: they end, and end as a local run does."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from processes import Certificates, daskfer, is_alive, make_certificates, wait_until
+from sites import CHANGES, Site, kill, worker_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+
+@pytest.fixture(scope="module")
+def local(faces_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a run on this machine's threads."""
+    folder = tmp_path_factory.mktemp("local")
+    done = daskfer(
+        "run", faces_csv, *CHANGES, "--out", folder / "run", "--store", folder / "store",
+        environment=dict(os.environ),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("tls") / "certificates")
+
+
+@pytest.fixture(params=["tcp", "tls"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    shown = request.getfixturevalue("certificates") if request.param == "tls" else None
+    with Site(tmp_path, shown) as site:
+        site.start_scheduler()
+        site.start_worker()
+        site.start_worker()
+        yield site
+
+
+def assert_same(fetched: Path, local: Path) -> None:
+    assert pq.read_table(fetched / "labels.parquet") == pq.read_table(local / "labels.parquet")
+    assert (fetched / "names.yaml").read_text() == (local / "names.yaml").read_text()
+
+
+def blocks(site: Site, stage: str) -> list[Path]:
+    return list((site.folder / "store" / stage).glob("*/0*"))
+
+
+def test_workers_are_killed(site: Site, faces_csv: Path, local: Path) -> None:
+    """Submit, kill a worker, look from elsewhere, kill the driver's worker, fetch."""
+    job = site.submit(faces_csv, *CHANGES)
+    driver = site.wait_for_driver(job)
+    wait_until(lambda: blocks(site, "ingest"), "the first block")
+    (other,) = site.workers() - {worker_of(driver)}
+    kill(other)
+    assert site.status(job)["state"] == "running"
+    assert f"job {job}, attempt 1" in site.command("jobs", "logs", job)
+    wait_until(lambda: blocks(site, "represent"), "the first features")
+    assert is_alive(driver), "the job ended before its worker could be killed"
+    kill(worker_of(driver))
+    second = site.wait_for_driver(job, attempt=2)
+    assert second != driver
+    wait_until(lambda: not is_alive(driver), "the end of the first driver")
+    assert "has succeeded" in site.command("jobs", "status", job, "--wait")
+    assert "--- attempt 2 ---" in site.command("jobs", "logs", job)
+    site.command("jobs", "fetch", job, "--to", site.folder / "fetched")
+    assert_same(site.folder / "fetched", local)
+
+
+def test_the_scheduler_is_killed(site: Site, faces_csv: Path, local: Path) -> None:
+    job = site.submit(faces_csv, *CHANGES)
+    driver = site.wait_for_driver(job)
+    wait_until(lambda: blocks(site, "represent"), "the first features")
+    assert is_alive(driver), "the job ended before its scheduler could be killed"
+    kill(site.scheduler)
+    wait_until(lambda: not is_alive(driver), "the end of the driver")
+    wait_until(lambda: site.status(job)["state"] == "interrupted", "the news of it", 90)
+    assert "does not answer" in site.status(job)["note"]
+    before = {path: path.stat().st_mtime_ns for path in blocks(site, "ingest")}
+    site.start_scheduler()
+    site.start_worker()
+    assert site.status(job)["state"] == "interrupted"
+    assert site.submit("--resume", job) == job
+    assert "has succeeded" in site.command("jobs", "status", job, "--wait")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    site.command("jobs", "fetch", job, "--to", site.folder / "fetched")
+    assert_same(site.folder / "fetched", local)
+
+
+def test_stopped(site: Site, faces_csv: Path, local: Path) -> None:
+    job = site.submit(faces_csv, *CHANGES)
+    driver = site.wait_for_driver(job)
+    wait_until(lambda: blocks(site, "ingest"), "the first block")
+    begun = time.monotonic()
+    said = site.command("jobs", "stop", job)
+    print(f"stopped in {time.monotonic() - begun:.2f} s, the command's start included")
+    assert f"job {job} is stopped" in said
+    assert not is_alive(driver)
+    assert site.status(job)["state"] == "stopped"
+    assert "not at work" in site.command("jobs", "stop", job)
+    assert site.submit("--resume", job) == job
+    assert "has succeeded" in site.command("jobs", "status", job, "--wait")
+    site.command("jobs", "fetch", job, "--to", site.folder / "fetched")
+    assert_same(site.folder / "fetched", local)
