@@ -1,31 +1,47 @@
-"""What the tests of cluster files share: few faces, and what a run on this machine says of them."""
+"""Faces, and what a run on this machine's threads finds in them, for all kinds of clusters."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from clusters.shipped import command
+from processes import daskfer
+
+from daskfer.synthetic import write_csv
+
+CHANGES = ("--recipe", "hog", "--set", "block_rows=256", "--set", "classify.model=logistic")
 
 
 @pytest.fixture(scope="session")
-def few_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """600 synthetic faces, 4 MB: three blocks of 256 rows."""
-    from daskfer.synthetic import write_csv
+def changes() -> tuple[str, ...]:
+    """Options of each run, so that its labels are those of `local_labels`."""
+    return CHANGES
 
-    path = tmp_path_factory.mktemp("few") / "faces.csv"
-    write_csv(path, 600, seed=5)
+
+@pytest.fixture(scope="session")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,000 synthetic faces, in four blocks."""
+    path = tmp_path_factory.mktemp("faces") / "faces.csv"
+    write_csv(path, 1000, seed=3)
     return path
 
 
 @pytest.fixture(scope="session")
-def local(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run on this process's own threads, in a store of its own."""
+def local(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on this machine's threads, in a store of its own."""
     folder = tmp_path_factory.mktemp("local")
-    environment = {**os.environ, "DASKFER_STORE": str(folder / "store")}
-    run = [str(part) for part in command(few_faces, folder / "run")]
-    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=240)
+    done = daskfer(
+        "run", faces, *CHANGES, "--out", folder / "run", "--store", folder / "store",
+        environment=dict(os.environ),
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def local_labels(local: Path) -> pa.Table:
+    """The labels of that run."""
+    return pq.read_table(local / "labels.parquet")

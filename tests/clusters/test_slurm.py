@@ -68,9 +68,9 @@ def wait_for_nothing_left(queue, keys):
     assert not list(keys.iterdir()), "keys are left"
 
 
-def test_labels_are_those_of_this_machine(queue, environment, changes, few_faces, local, tmp_path):
+def test_labels_are_those_of_this_machine(queue, environment, changes, faces, local, tmp_path):
     file = shipped("slurm.yaml", tmp_path, changes)
-    run = command(few_faces, tmp_path / "run", "--cluster", file, "--workers", "2")
+    run = command(faces, tmp_path / "run", "--cluster", file, "--workers", "2")
     with started(*run, environment=environment) as process:
         wait_for_jobs(queue, process, 2)
         for line in workers_in_jobs(queue):
@@ -87,7 +87,7 @@ def test_labels_are_those_of_this_machine(queue, environment, changes, few_faces
 
 
 def test_jobs_come_with_the_work_and_replace_those_that_end(
-    queue, environment, changes, few_faces, local, tmp_path
+    queue, environment, changes, faces, local, tmp_path
 ):
     """The line of the file that is a comment: `adapt` instead of `workers`."""
     # What waits in case a worker comes back, which those of ended jobs do not.
@@ -98,7 +98,7 @@ def test_jobs_come_with_the_work_and_replace_those_that_end(
     (line,) = re.findall(r"^# (adapt: .*)$", (CONFIGS / "slurm.yaml").read_text(), re.MULTILINE)
     content["adapt"] = {**yaml.safe_load(line)["adapt"], "maximum": 2}
     file.write_text(yaml.safe_dump(content))
-    run = command(few_faces, tmp_path / "run", "--cluster", file)
+    run = command(faces, tmp_path / "run", "--cluster", file)
     with started(*run, environment=environment) as process:
         # Jobs that end before their worker is known are replaced by nobody.
         wait_for(
@@ -120,12 +120,10 @@ def test_jobs_come_with_the_work_and_replace_those_that_end(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_ends_early_leaves_no_job(
-    number, queue, environment, changes, few_faces, tmp_path
-):
+def test_a_run_that_ends_early_leaves_no_job(number, queue, environment, changes, faces, tmp_path):
     """Stopped politely it ends its jobs; killed, its scheduler is gone, and they end themselves."""
     file = shipped("slurm.yaml", tmp_path, changes)
-    run = command(few_faces, tmp_path / "run", "--cluster", file, "--workers", "1")
+    run = command(faces, tmp_path / "run", "--cluster", file, "--workers", "1")
     with started(*run, environment=environment) as process:
         wait_for_jobs(queue, process, 1)
         process.send_signal(number)

@@ -57,9 +57,9 @@ def wait_for_nothing_left(server):
     wait_for(lambda: not server.sessions(), "the end of all that was started over SSH")
 
 
-def test_labels_are_those_of_this_machine(server, few_faces, local, tmp_path, clean_environment):
+def test_labels_are_those_of_this_machine(server, faces, local, tmp_path, clean_environment):
     file = shipped("ssh.yaml", tmp_path, changes(server, workers=2))
-    run = command(few_faces, tmp_path / "run", "--cluster", file)
+    run = command(faces, tmp_path / "run", "--cluster", file)
     with started(*run, environment=clean_environment) as process:
         wait_for_workers(server, process, 2)
         _, errors = process.communicate(timeout=200)
@@ -68,7 +68,7 @@ def test_labels_are_those_of_this_machine(server, few_faces, local, tmp_path, cl
     wait_for_nothing_left(server)
 
 
-def test_with_tls_as_the_file_proposes(server, few_faces, local, tmp_path, clean_environment):
+def test_with_tls_as_the_file_proposes(server, faces, local, tmp_path, clean_environment):
     """The lines of the file that are comments, with certificates that are made here."""
     certificates = make_certificates(tmp_path / "certificates", "--host", "127.0.0.1")
     lines = (CONFIGS / "ssh.yaml").read_text().partition("    # comm:\n")[2].splitlines()
@@ -78,7 +78,7 @@ def test_with_tls_as_the_file_proposes(server, few_faces, local, tmp_path, clean
     file = shipped(
         "ssh.yaml", tmp_path, {**changes(server), "dask": {"distributed": {"comm": comm}}}
     )
-    run = command(few_faces, tmp_path / "run", "--cluster", file)
+    run = command(faces, tmp_path / "run", "--cluster", file)
     with started(*run, environment=clean_environment) as process:
         wait_for_workers(server, process, 1)
         assert all("tls://127.0.0.1:" in line for line in workers_over_ssh(server))
@@ -90,11 +90,11 @@ def test_with_tls_as_the_file_proposes(server, few_faces, local, tmp_path, clean
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_ends_early_leaves_no_process(
-    number, server, few_faces, tmp_path, clean_environment
+    number, server, faces, tmp_path, clean_environment
 ):
     """Stopped politely it ends all; killed, the scheduler ends itself when nobody has work."""
     file = shipped("ssh.yaml", tmp_path, changes(server, idle_timeout="3s"))
-    run = command(few_faces, tmp_path / "run", "--cluster", file)
+    run = command(faces, tmp_path / "run", "--cluster", file)
     with started(*run, environment=clean_environment) as process:
         wait_for_workers(server, process, 1)
         process.send_signal(number)
@@ -113,15 +113,15 @@ def assert_refused(server, run, environment, reason):
     wait_for_nothing_left(server)
 
 
-def test_a_machine_that_is_not_known_is_refused(server, few_faces, tmp_path, clean_environment):
+def test_a_machine_that_is_not_known_is_refused(server, faces, tmp_path, clean_environment):
     (server.folder / "known_hosts").write_text("")
     file = shipped("ssh.yaml", tmp_path, changes(server))
-    run = command(few_faces, tmp_path / "run", "--cluster", file)[3:]
+    run = command(faces, tmp_path / "run", "--cluster", file)[3:]
     reason = f"{file}: the cluster does not start: Host key is not trusted"
     assert_refused(server, run, clean_environment, reason)
 
 
-def test_another_number_of_workers_is_refused(server, few_faces, tmp_path, clean_environment):
+def test_another_number_of_workers_is_refused(server, faces, tmp_path, clean_environment):
     file = shipped("ssh.yaml", tmp_path, changes(server))
-    run = command(few_faces, tmp_path / "run", "--cluster", file, "--workers", "2")[3:]
+    run = command(faces, tmp_path / "run", "--cluster", file, "--workers", "2")[3:]
     assert_refused(server, run, clean_environment, "workers=2")

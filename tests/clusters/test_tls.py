@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -25,11 +26,8 @@ from processes import (
     tls_scheduler_with_workers,
 )
 
-from daskfer.synthetic import write_csv
-
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
-CHANGES = ("--recipe", "hog", "--set", "block_rows=256", "--set", "classify.model=logistic")
 ONE_LINE = re.compile(r"error: [^\n]*\n")
 PEOPLE = ("ca", "scheduler", "worker", "client")
 
@@ -51,25 +49,6 @@ def cluster(
 ) -> Iterator[Cluster]:
     with tls_scheduler_with_workers(2, tmp_path_factory.mktemp("cluster"), certificates) as cluster:
         yield cluster
-
-
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("faces") / "faces.csv"
-    write_csv(path, 1000, seed=3)
-    return path
-
-
-@pytest.fixture(scope="module")
-def local_labels(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
-    """What a run on threads of this machine finds."""
-    folder = tmp_path_factory.mktemp("local")
-    done = daskfer(
-        "run", faces, *CHANGES, "--out", folder / "run", "--store", folder / "store",
-        environment=dict(os.environ),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return pq.read_table(folder / "run" / "labels.parquet")
 
 
 # The script that makes the certificates.
@@ -147,10 +126,10 @@ def test_a_host_that_is_none(host: str, tmp_path: Path) -> None:
 
 
 def test_labels_are_those_of_a_local_run(
-    cluster: Cluster, faces: Path, local_labels: object, tmp_path: Path
+    cluster: Cluster, faces: Path, changes: tuple[str, ...], local_labels: pa.Table, tmp_path: Path
 ) -> None:
     done = daskfer(
-        "run", faces, *CHANGES, "--out", tmp_path / "run", "--store", tmp_path / "store",
+        "run", faces, *changes, "--out", tmp_path / "run", "--store", tmp_path / "store",
         "--scheduler", cluster.address, environment=cluster.environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -158,15 +137,15 @@ def test_labels_are_those_of_a_local_run(
 
 
 def test_the_cluster_file_is_enough(
-    cluster: Cluster, certificates: Certificates, faces: Path, local_labels: object,
-    tmp_path: Path, clean_environment: dict[str, str],
+    cluster: Cluster, certificates: Certificates, faces: Path, changes: tuple[str, ...],
+    local_labels: pa.Table, tmp_path: Path, clean_environment: dict[str, str],
 ) -> None:  # fmt: skip
     """The file that the script wrote, with no setting in the environment; only the port differs."""
     file = tmp_path / "tls.yaml"
     text = (certificates.folder / "tls.yaml").read_text()
     file.write_text(text.replace("tls://127.0.0.1:8786", cluster.address))
     done = daskfer(
-        "run", faces, *CHANGES, "--out", tmp_path / "run", "--cluster", file,
+        "run", faces, *changes, "--out", tmp_path / "run", "--cluster", file,
         environment=clean_environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -179,7 +158,7 @@ def test_the_cluster_file_is_enough(
 def refusal(address: str, faces: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     """A run that is not let in says why in one line, and nothing else."""
     done = daskfer(
-        "run", faces, *CHANGES, "--out", tmp_path / "run", "--store", tmp_path / "store",
+        "run", faces, "--recipe", "hog", "--out", tmp_path / "run", "--store", tmp_path / "store",
         "--scheduler", address, environment=environment,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
