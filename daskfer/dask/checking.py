@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Iterator
 from typing import Any
@@ -88,25 +89,26 @@ def _check_arguments(file: ClusterFile, kind: Any) -> None:
     SchedulerError
     """
     known: set[str] = set()
+    others = False
     for one in inspect.getmro(kind) if inspect.isclass(kind) else (kind,):
         start = one.__init__ if inspect.isclass(one) else one
         parameters = inspect.signature(start).parameters.values()
         known |= {parameter.name for parameter in parameters}
-        if any(_is_for_others(parameter) for parameter in parameters):
-            return
+        # What goes on to workers or jobs (worker_kwargs) tells no names.
+        others |= any(map(_is_for_others, parameters))
         # Where it takes any, its base classes say which.
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
     else:
-        return
+        others = True
     for name in file.arguments:
-        if name not in known:
-            raise SchedulerError(
-                f"{file.path}: {file.kind} has no argument {name!r}; expected some of "
-                f"{', '.join(sorted(known - {'self', 'args', 'kwargs'}))}"
-            )
+        if name in known or (others and not difflib.get_close_matches(name, known, cutoff=0.8)):
+            continue
+        raise SchedulerError(
+            f"{file.path}: {file.kind} has no argument {name!r}; expected some of "
+            f"{', '.join(sorted(known - {'self', 'args', 'kwargs'}))}"
+        )
 
 
 def _is_for_others(parameter: inspect.Parameter) -> bool:
-    """Whether it takes any argument of workers or jobs (worker_kwargs), and tells no names."""
     return parameter.kind is parameter.VAR_KEYWORD and parameter.name != "kwargs"

@@ -100,7 +100,7 @@ def test_stopped(site: Site, faces_csv: Path, local: Path) -> None:
     said = site.command("jobs", "stop", job)
     print(f"stopped in {time.monotonic() - begun:.2f} s, the command's start included")
     assert f"job {job} is stopped" in said
-    assert not is_alive(driver)
+    wait_until(lambda: not is_alive(driver), "the end of its process")
     assert site.status(job)["state"] == "stopped"
     assert "not at work" in site.command("jobs", "stop", job)
     assert site.submit("--resume", job) == job

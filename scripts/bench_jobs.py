@@ -1,0 +1,197 @@
+"""What jobs cost: submitting one, a remote scheduler beside a LocalCluster, twenty jobs at once.
+
+    python scripts/bench_jobs.py submit FILE --repeat 5
+    python scripts/bench_jobs.py remote FILE --repeat 3 --recipe hog
+    python scripts/bench_jobs.py many FILE --jobs 20
+    python scripts/bench_jobs.py stop FILE --repeat 5
+
+A scheduler and two workers are started for it as processes on loopback, and ended by their ids.
+
+- submit: seconds of the whole command, from its start to the shell's prompt.
+- remote: seconds of the whole `daskfer run`, with `--scheduler` and with `--processes --workers 2`,
+  in turns, each with an empty store; the file is in the page cache.
+- many: jobs that differ in their number of clusters, submitted one after the other without waiting;
+  the scheduler's resident memory before, at most and after, how they end, and whether the labels of
+  the first equal those of a run on this machine.
+- stop: seconds of the whole `daskfer jobs stop`, and whether the job's process was gone then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+CHANGES = ("--set", "classify.model=logistic")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["submit", "remote", "many", "stop"])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--recipe", default="hog")
+    parser.add_argument("--jobs", type=int, default=20)
+    options = parser.parse_args()
+    options.file = options.file.resolve()
+    with tempfile.TemporaryDirectory() as folder, Site(Path(folder)) as site:
+        {"submit": submit, "remote": remote, "many": many, "stop": stop}[options.what](
+            site, options
+        )
+
+
+class Site:
+    """A scheduler and two workers on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "DASKFER_STORE": str(folder / "store")}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Site:
+        ready = self.folder / "scheduler.json"
+        loopback = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+        self.scheduler = self._start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", ready, *loopback
+        )
+        while not ready.exists():
+            time.sleep(0.05)
+        self.address = str(json.loads(ready.read_text())["address"])
+        for number in range(2):
+            place = ("--local-directory", self.folder / f"worker-{number}")
+            self._start("worker", self.address, "--nthreads", "1", *place, *loopback)
+        # The first command waits for workers; here they all shall be there.
+        time.sleep(10)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _start(self, kind: str, *arguments: object) -> int:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *map(str, arguments)]
+        process = self._stack.enter_context(started(command))
+        return process.pid
+
+    def run(self, *arguments: object) -> tuple[float, str]:
+        """Seconds of a whole command of daskfer's, and what it printed."""
+        command = [sys.executable, "-m", "daskfer", *map(str, arguments)]
+        begun = time.perf_counter()
+        done = subprocess.run(
+            command, env=self.environment, cwd=self.folder, capture_output=True, text=True
+        )
+        seconds = time.perf_counter() - begun
+        if done.returncode:
+            sys.exit(f"{' '.join(command)}: {done.stderr}")
+        return seconds, done.stdout.strip()
+
+
+@contextmanager
+def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process group that is killed at the end."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def shown(name: str, values: list[float], unit: str = "s") -> None:
+    low, high = min(values), max(values)
+    print(f"{name}: {statistics.median(values):.2f} ({low:.2f}-{high:.2f}) {unit}", flush=True)
+
+
+def submit(site: Site, options: argparse.Namespace) -> None:
+    seconds = []
+    for number in range(options.repeat):
+        out = ("--out", site.folder / f"run-{number}", "--recipe", options.recipe, *CHANGES)
+        one, job = site.run("submit", options.file, *out, "--scheduler", site.address)
+        site.run("jobs", "stop", job)
+        seconds.append(one)
+    shown("daskfer submit, the whole command", seconds)
+
+
+def remote(site: Site, options: argparse.Namespace) -> None:
+    places = {
+        "remote scheduler": ("--scheduler", site.address),
+        "LocalCluster": ("--processes", "--workers", "2"),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in places}
+    options.file.read_bytes()
+    for number in range(options.repeat):
+        for name, place in places.items():
+            folder = site.folder / f"{name}-{number}".replace(" ", "-")
+            where = ("--out", folder / "run", "--store", folder / "store", *place)
+            one, _ = site.run("run", options.file, "--recipe", options.recipe, *CHANGES, *where)
+            seconds[name].append(one)
+    for name, values in seconds.items():
+        shown(f"daskfer run, {name}", values)
+    pairs = zip(seconds["remote scheduler"], seconds["LocalCluster"], strict=True)
+    shown("ratio within a pair", [one / other for one, other in pairs], "")
+
+
+def many(site: Site, options: argparse.Namespace) -> None:
+    memory = [resident(site.scheduler)]
+    begun = time.perf_counter()
+    jobs = []
+    for number in range(options.jobs):
+        change = ("--set", f"cluster.clusters={5 + number}", "--recipe", options.recipe, *CHANGES)
+        _, job = site.run("submit", options.file, *change, "--scheduler", site.address)
+        jobs.append(job)
+    print(f"{len(jobs)} jobs submitted in {time.perf_counter() - begun:.0f} s", flush=True)
+    states: dict[str, int] = {}
+    while True:
+        found = json.loads(site.run("jobs", "list", "--json")[1])
+        states = {}
+        for job in found:
+            states[job["state"]] = states.get(job["state"], 0) + 1
+        memory.append(resident(site.scheduler))
+        if not {"queued", "running"} & set(states):
+            break
+        time.sleep(2)
+    print(f"all ended after {time.perf_counter() - begun:.0f} s: {states}")
+    time.sleep(5)
+    memory.append(resident(site.scheduler))
+    first, most, last = memory[0], max(memory), memory[-1]
+    print(f"scheduler's memory: {first:.0f} MiB before, {most:.0f} at most, {last:.0f} after")
+    local = ("--out", site.folder / "local", "--store", site.folder / "other")
+    change = ("--set", "cluster.clusters=5", "--recipe", options.recipe, *CHANGES)
+    site.run("run", options.file, *change, *local, "--scheduler", "local")
+    site.run("jobs", "fetch", jobs[0], "--to", site.folder / "fetched")
+    same = [(site.folder / name / "labels.parquet").read_bytes() for name in ("local", "fetched")]
+    print(f"labels of the first equal a local run's: {same[0] == same[1]}")
+
+
+def stop(site: Site, options: argparse.Namespace) -> None:
+    seconds = []
+    for number in range(options.repeat):
+        out = ("--out", site.folder / f"run-{number}", "--recipe", options.recipe, *CHANGES)
+        _, job = site.run("submit", options.file, *out, "--scheduler", site.address)
+        while not (found := json.loads(site.run("jobs", "status", job, "--json")[1]))["stage"]:
+            time.sleep(0.2)
+        one, said = site.run("jobs", "stop", job)
+        alive = psutil.pid_exists(found["pid"])
+        print(f"in stage {found['stage']}: {one:.2f} s; process alive: {alive}; {said}")
+        seconds.append(one)
+    shown("daskfer jobs stop, the whole command", seconds)
+
+
+def resident(process: int) -> float:
+    """MiB of memory that a process has."""
+    return float(psutil.Process(process).memory_info().rss) / 2**20
+
+
+if __name__ == "__main__":
+    main()
