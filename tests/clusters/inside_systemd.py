@@ -5,6 +5,7 @@ It starts the units, uses and disturbs them, and writes what it saw to /out/seen
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -24,14 +25,16 @@ def wait_until(condition, what, seconds=120):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s for {what}")
+            raise AssertionError(f"waited {seconds} s for {what}: {systemctl('status', *UNITS)}")
         time.sleep(0.2)
     return found
 
 
 def systemctl(*arguments):
-    done = subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=True)
-    return done.stdout
+    # Its status is not zero for units that are not active, which status tells.
+    must = arguments[0] != "status"
+    command = ["systemctl", "--no-pager", "--full", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=must).stdout
 
 
 def properties(unit):
@@ -39,19 +42,37 @@ def properties(unit):
     return dict(line.split("=", 1) for line in systemctl("show", unit, "-p", names).splitlines())
 
 
-def workers(client):
-    found = client.scheduler_info(n_workers=-1)["workers"]
+def ask(question):
+    """What a new client answers, in a loop of its own: the last one's may not be closed yet."""
+
+    async def answer():
+        async with Client(ADDRESS, timeout=10, asynchronous=True) as client:
+            return await question(client)
+
+    return asyncio.run(answer())
+
+
+async def workers(client):
+    found = (await client.scheduler.identity(n_workers=-1))["workers"]
     return sorted(found.values(), key=lambda one: one["id"])
 
 
-def two_workers():
-    """What a new client sees of both workers, if they are there."""
-    try:
-        with Client(ADDRESS, timeout=5) as client:
-            found = workers(client)
-            return found if len(found) == 2 else None
-    except (OSError, TimeoutError):
-        return None
+def workers_are(count):
+    """What the scheduler says of its workers, if there are so many; a condition to wait for."""
+
+    def condition():
+        try:
+            found = ask(workers)
+        except (OSError, TimeoutError):
+            return None
+        return found if len(found) == count else None
+
+    return condition
+
+
+def say(what):
+    """For who reads the log of a test that failed."""
+    print(f"{time.monotonic():.1f} {what}", flush=True)
 
 
 def look_around():
@@ -98,7 +119,7 @@ def run_daskfer():
         env={**os.environ, "HOME": "/srv/daskfer"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
     )
     return {"status": done.returncode, "said": done.stdout + done.stderr}
 
@@ -122,33 +143,36 @@ def refuses_without_certificate():
 
 def main():
     seen = {}
+    say("start")
     systemctl("start", *UNITS)
-    known = wait_until(two_workers, "two workers")
-    seen["workers"] = [
-        {key: one[key] for key in ("id", "nthreads", "memory_limit", "local_directory")}
-        for one in known
-    ]
-    with Client(ADDRESS, timeout=30) as client:
-        seen["looks"] = list(client.run(look_around).values())
+    known = wait_until(workers_are(2), "two workers")
+    keys = ("id", "nthreads", "memory_limit", "local_directory")
+    seen["workers"] = [{key: one[key] for key in keys} for one in known]
+    say("look around")
+    seen["looks"] = list(ask(lambda client: client.run(look_around)).values())
     seen["stranger"] = refuses_without_certificate()
+    say("run")
     seen["run"] = run_daskfer()
 
+    say("kill a worker")
     before = properties("dask-worker@1.service")
     systemctl("kill", "--kill-who=all", "--signal=SIGKILL", "dask-worker@1.service")
     wait_until(lambda: properties("dask-worker@1.service")["NRestarts"] == "1", "a restart")
-    wait_until(two_workers, "two workers after one was killed")
+    wait_until(workers_are(2), "two workers after one was killed")
     seen["worker"] = [before, properties("dask-worker@1.service")]
 
     # Its workers end when it goes away, without an error; all are to be there again.
+    say("kill the scheduler")
     systemctl("kill", "--kill-who=all", "--signal=SIGKILL", "dask-scheduler.service")
     wait_until(lambda: properties("dask-scheduler.service")["NRestarts"] == "1", "a scheduler")
-    wait_until(two_workers, "two workers after the scheduler was killed")
+    wait_until(workers_are(2), "two workers after the scheduler was killed")
     seen["scheduler"] = properties("dask-scheduler.service")
 
+    say("stop a worker")
     systemctl("stop", "dask-worker@2.service")
-    with Client(ADDRESS, timeout=30) as client:
-        wait_until(lambda: len(workers(client)) == 1, "one worker less")
+    wait_until(workers_are(1), "one worker less")
     seen["stopped"] = properties("dask-worker@2.service")
+    say("end")
     return seen
 
 
@@ -156,5 +180,7 @@ if __name__ == "__main__":
     try:
         result = main()
     except BaseException:
-        result = {"failed": traceback.format_exc()}
-    (OUT / "seen.json").write_text(json.dumps(result))
+        journal = subprocess.run(["journalctl", "--no-pager"], capture_output=True, text=True)
+        result = {"failed": traceback.format_exc() + journal.stdout}
+    (OUT / "seen.part").write_text(json.dumps(result))
+    (OUT / "seen.part").rename(OUT / "seen.json")
