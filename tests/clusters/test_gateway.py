@@ -111,5 +111,6 @@ def test_run_on_a_gateway(faces_csv, tmp_path, clean_environment):
             environment=wrong,
         )
         assert refused.returncode != 0
+        assert "Unauthorized" in refused.stdout + refused.stderr
         assert not (tmp_path / "refused" / "metrics.json").exists()
     assert json.loads((tmp_path / "run" / "run.json").read_text())

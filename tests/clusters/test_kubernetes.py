@@ -154,6 +154,18 @@ def test_missing_part_is_found(cluster, path):
     )
 
 
+def test_numbers_are_refused_where_the_operator_wants_text(cluster):
+    container = container_of(cluster, "scheduler")
+    container["readinessProbe"]["httpGet"]["port"] = 8787
+    container["resources"]["requests"]["cpu"] = 1
+    found = complaints("DaskCluster", cluster)
+    assert any("readinessProbe" in one and "8787" in one for one in found)
+    assert any("requests.cpu" in one for one in found)
+    assert len(found) == 2
+    # Kubernetes itself would take them.
+    check_with_kubernetes(made_by_the_operator(cluster)["scheduler"])
+
+
 def test_strict_schema_keeps_what_kubernetes_keeps():
     schema = strict(
         {

@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,38 @@ def make_environment(folder):
     return folder
 
 
+@contextmanager
+def own_groups(name):
+    """Control groups for one container, below this process's, where systemd keeps its units.
+
+    Otherwise two containers at a time would share theirs, and leave them behind.
+    """
+    made = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        places = {"": ("unified", ""), "name=systemd": ("systemd",)}.get(controllers, ())
+        for place in places:
+            folder = Path("/sys/fs/cgroup", place, path.lstrip("/"))
+            if (folder / "cgroup.procs").exists():
+                made.append(folder / name)
+                break
+    for folder in made:
+        folder.mkdir()
+    try:
+        yield made
+    finally:
+        for folder in made:
+            wait_until(lambda folder=folder: is_removed(folder), f"the end of {folder}")
+
+
+def is_removed(group):
+    """Remove a control group and all below; those of processes that are ending, the next time."""
+    for path, _, _ in os.walk(group, topdown=False):
+        with suppress(OSError):
+            os.rmdir(path)
+    return not group.exists()
+
+
 @pytest.fixture
 def booted(tmp_path, faces_csv):
     """What was seen on a system that systemd started with the units (inside_systemd.py)."""
@@ -292,13 +325,18 @@ def booted(tmp_path, faces_csv):
         "systemd.unit=probe.service",
     ]
     # systemd-nspawn wants a /run of its own, and gets it where nobody else sees it.
-    own_run = f"mount -t tmpfs tmpfs /run && exec {shlex.join(boot)}"
     log = tmp_path / "log"
-    with running(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", own_run],
-        log,
-        {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-    ) as system:
+    with ExitStack() as stack:
+        groups = stack.enter_context(own_groups(f"daskfer-{os.getpid()}"))
+        joins = "".join(f"echo $$ >{shlex.quote(str(one))}/cgroup.procs && " for one in groups)
+        start = f"{joins}mount -t tmpfs tmpfs /run && exec {shlex.join(boot)}"
+        system = stack.enter_context(
+            running(
+                ["unshare", "--mount", "--propagation", "private", "sh", "-c", start],
+                log,
+                {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            )
+        )
         wait_until(
             lambda: (out / "seen.json").exists() or not is_alive(system.pid), "the probe", 560
         )
