@@ -36,7 +36,8 @@ def start(
     prepare_process()
     from daskfer.cli.console import Progress
     from daskfer.dask import dashboard
-    from daskfer.dask.connect import Where, connected, exposure
+    from daskfer.dask.connect import Where, connected
+    from daskfer.dask.schedulers import exposure
 
     progress = Progress()
     with connected(Where(cluster_file=file, workers=workers)) as client:

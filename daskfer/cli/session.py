@@ -183,9 +183,9 @@ def examine(
     ------
     SchedulerError
     """
-    from daskfer.dask.connect import exposure
     from daskfer.dask.memory import smallest_limit
     from daskfer.dask.reach import check_reach
+    from daskfer.dask.schedulers import exposure
     from daskfer.dask.software import check_software
     from daskfer.foresight import check_memory_before
     from daskfer.leases import LEASES

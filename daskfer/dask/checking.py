@@ -10,8 +10,8 @@ from typing import Any
 from distributed import Client
 
 from daskfer.dask.cluster_file import ClusterFile, class_of, configure, read_cluster_file
-from daskfer.dask.connect import client_of_address, exposure, quiet_client
 from daskfer.dask.memory import smallest_limit
+from daskfer.dask.schedulers import client_of_address, exposure, quiet_client
 from daskfer.dask.software import check_software
 from daskfer.errors import SchedulerError
 

@@ -12,7 +12,6 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, KilledWorker, LocalCluster
@@ -21,11 +20,9 @@ from distributed.comm import CommClosedError
 
 from daskfer.dask import dashboard
 from daskfer.dask.cluster_file import configure, read_cluster_file, start_cluster
+from daskfer.dask.schedulers import client_of_address, quiet_client, wait_for_worker
 from daskfer.dask.threads import one_thread
-from daskfer.errors import SchedulerError, SchedulerGone, one_line
-
-CONNECT_SECONDS = 10
-WORKER_SECONDS = 20
+from daskfer.errors import SchedulerError, SchedulerGone
 
 LOCAL = "local"
 """What is given as a scheduler to have workers started on this machine, whatever else says."""
@@ -111,7 +108,7 @@ def connected(
     quiet_client()
     if where.scheduler is not None:
         with client_of_address(where.scheduler) as client:
-            _wait_for_worker(client, where.scheduler)
+            wait_for_worker(client, where.scheduler)
             prepare(client)
             with one_thread(client):
                 yield client
@@ -144,18 +141,8 @@ def connected_to_scheduler(where: Where) -> Iterator[Client]:
         )
     quiet_client()
     with client_of_address(where.scheduler) as client:
-        _wait_for_worker(client, where.scheduler)
+        wait_for_worker(client, where.scheduler)
         yield client
-
-
-def quiet_client() -> None:
-    """Give the client's log the level of Dask's own, which its defaults set apart.
-
-    A scheduler that goes away is an error of ours, in one line; the client would add a traceback.
-    """
-    level = dask.config.get("logging.distributed", None)
-    if isinstance(level, str):
-        logging.getLogger("distributed.client").setLevel(level.upper())
 
 
 def check_reach(store: str, where: Where) -> None:
@@ -170,18 +157,6 @@ def check_reach(store: str, where: Where) -> None:
             f"--store {store} lies in this process's memory, where worker processes cannot see "
             "it: expected a folder or a URL that they can reach"
         )
-
-
-def exposure(client: Client) -> str:
-    """A warning where others may reach the scheduler, and nothing keeps them out; else nothing."""
-    address = client.scheduler.address
-    host = urlsplit(address).hostname or ""
-    if address.startswith(("tls://", "inproc://")) or dashboard.is_loopback(host):
-        return ""
-    return (
-        f"{address} is neither encrypted nor guarded: whoever reaches it can run code as its user "
-        "(use tls:// with certificates: scripts/make_certificates.py and cluster_configs/tls.yaml)"
-    )
 
 
 @contextmanager
@@ -204,33 +179,6 @@ def scheduler_errors(where: Where) -> Iterator[None]:
         ) from error
     except (CancelledError, FutureCancelledError, CommClosedError) as error:
         raise SchedulerGone(f"{place} went away: {again}") from error
-
-
-def _wait_for_worker(client: Client, address: str) -> None:
-    try:
-        client.wait_for_workers(1, timeout=WORKER_SECONDS)
-    except TimeoutError:
-        raise SchedulerError(
-            f"the scheduler at {address} has no workers after {WORKER_SECONDS} s: start some "
-            f"with dask worker {address} --nthreads 1"
-        ) from None
-
-
-def client_of_address(address: str, seconds: float = CONNECT_SECONDS) -> Client:
-    """A client of a running scheduler.
-
-    Raises
-    ------
-    SchedulerError
-        When none answers, or it wants another certificate.
-    """
-    try:
-        return Client(address, timeout=seconds)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise SchedulerError(
-            f"no scheduler answers at {address} ({one_line(error)}): check the address, or give "
-            "--scheduler local to run on this machine"
-        ) from error
 
 
 def _cluster(where: Where) -> Any:

@@ -22,7 +22,7 @@ import dask
 from distributed import Client, Reschedule, fire_and_forget, get_worker, secede
 
 import daskfer
-from daskfer.dask.connect import client_of_address, quiet_client
+from daskfer.dask.schedulers import client_of_address, quiet_client
 from daskfer.errors import JobError, SchedulerError
 from daskfer.jobs.folder import ENDED, Attempt, JobFolder, Request
 from daskfer.jobs.heart import BEAT_SECONDS, GRACE_SECONDS, LOOK_SECONDS

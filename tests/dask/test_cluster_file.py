@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask
 import pytest
 
-from daskfer.dask import connect
+from daskfer.dask import connect, schedulers
 from daskfer.dask.checking import described
 from daskfer.dask.cluster_file import read_cluster_file, start_cluster
 from daskfer.dask.connect import Where, resolved
@@ -170,6 +170,6 @@ def test_check_finds_an_argument_that_the_class_does_not_have(written):
 
 
 def test_check_of_a_scheduler_that_does_not_answer(written, monkeypatch):
-    monkeypatch.setattr(connect, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(schedulers, "CONNECT_SECONDS", 1)
     with pytest.raises(SchedulerError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
         list(described(written("scheduler: tcp://127.0.0.1:1\n")))
