@@ -124,7 +124,7 @@ def _submitted(
     for note in notes_of(sources):
         progress.say(note)
     request = new_request(
-        run, [source.path for source in sources], root, range_bytes, str(where.scheduler)
+        run, [absolute(one) for one in inputs], root, range_bytes, str(where.scheduler)
     )
     return _handed_over(folder, request, where, sources, recipe, progress)
 
