@@ -70,7 +70,9 @@ _cache.command("list")(_interruptible(cache.list_folders, "lists it again"))
 _cache.command("clear")(_interruptible(cache.clear, "clears the rest"))
 app.add_typer(_cache, name="cache")
 
-_jobs = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Jobs: submitted runs.")
+_jobs = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Look at, stop and fetch submitted runs."
+)
 _jobs.command("list")(_interruptible(jobs.list_jobs, "lists them again"))
 _jobs.command("status")(_interruptible(jobs.status, "looks again; the job goes on"))
 _jobs.command("logs")(_interruptible(jobs.logs, "shows them again; the job goes on"))
@@ -79,7 +81,9 @@ _jobs.command("fetch")(_interruptible(jobs.fetch, "fetches the rest"))
 app.add_typer(_jobs, name="jobs")
 
 _cluster = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, help="Files that say where to compute."
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Check, or start, what a cluster file describes.",
 )
 _cluster.command("check")(_interruptible(cluster.check, "looks again"))
 _cluster.command("start")(_interruptible(cluster.start, "starts it again"))

@@ -30,7 +30,7 @@ def submit(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[INPUT...]",
+            metavar="INPUT",
             help="Files or folders of faces, as for run; none with --resume.",
             show_default=False,
         ),
