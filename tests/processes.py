@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+# Dask listens on all networks, unless told otherwise; with a few pages also without a dashboard.
+OWN_PAGES = ("--dashboard-address", "127.0.0.1:0")
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 
 
@@ -79,6 +81,7 @@ def scheduler_with_workers(count: int, folder: Path) -> Iterator[str]:
         "--port",
         "0",
         "--no-dashboard",
+        *OWN_PAGES,
         "--scheduler-file",
         ready,
         heard=False,
@@ -105,9 +108,12 @@ def workers_of(address: str, count: int, folder: Path) -> Iterator[None]:
             "-m",
             "distributed.cli.dask_worker",
             address,
+            "--host",
+            "127.0.0.1",
             "--nthreads",
             "1",
             "--no-dashboard",
+            *OWN_PAGES,
             "--local-directory",
             folder,
             heard=False,
@@ -200,7 +206,11 @@ def tls_scheduler_with_workers(
             found.group() if address.fullmatch(part) else part for part in certificates.worker
         ]
         nannies = [
-            stack.enter_context(started(*of_this_one, "--local-directory", folder, heard=False))
+            stack.enter_context(
+                started(
+                    *of_this_one, "--host", "127.0.0.1", "--local-directory", folder, heard=False
+                )
+            )
             for _ in range(count)
         ]
         yield Cluster(

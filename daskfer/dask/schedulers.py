@@ -51,9 +51,11 @@ def wait_for_worker(client: Client, address: str) -> None:
     try:
         client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except TimeoutError:
+        # Told nothing else, a worker listens on all of its machine's networks.
+        host = " --host 127.0.0.1" if is_loopback(urlsplit(address).hostname or "") else ""
         raise SchedulerError(
             f"the scheduler at {address} has no workers after {WORKER_SECONDS} s: start some "
-            f"with dask worker {address} --nthreads 1"
+            f"with dask worker {address} --nthreads 1{host}"
         ) from None
 
 
