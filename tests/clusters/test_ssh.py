@@ -29,7 +29,8 @@ def changes(server, workers=1, **more):
             "hosts": ["127.0.0.1"] * (1 + workers),
             "connect_options": server.connect_options,
             "scheduler_options": {"host": "127.0.0.1", **more},
-            "worker_options": {"host": "127.0.0.1"},
+            # A scheduler that ends before its workers have found it cannot tell them.
+            "worker_options": {"host": "127.0.0.1", "death_timeout": 30},
         }
     }
 
