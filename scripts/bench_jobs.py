@@ -22,7 +22,6 @@ import argparse
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
+from benching import show, warm
 
 CHANGES = ("--set", "classify.model=logistic")
 
@@ -108,11 +108,6 @@ def started(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def shown(name: str, values: list[float], unit: str = "s") -> None:
-    low, high = min(values), max(values)
-    print(f"{name}: {statistics.median(values):.2f} ({low:.2f}-{high:.2f}) {unit}", flush=True)
-
-
 def submit(site: Site, options: argparse.Namespace) -> None:
     seconds = []
     for number in range(options.repeat):
@@ -120,7 +115,7 @@ def submit(site: Site, options: argparse.Namespace) -> None:
         one, job = site.run("submit", options.file, *out, "--scheduler", site.address)
         site.run("jobs", "stop", job)
         seconds.append(one)
-    shown("daskfer submit, the whole command", seconds)
+    show("daskfer submit, the whole command", seconds)
 
 
 def remote(site: Site, options: argparse.Namespace) -> None:
@@ -129,7 +124,7 @@ def remote(site: Site, options: argparse.Namespace) -> None:
         "LocalCluster": ("--processes", "--workers", "2"),
     }
     seconds: dict[str, list[float]] = {name: [] for name in places}
-    options.file.read_bytes()
+    warm(options.file)
     for number in range(options.repeat):
         for name, place in places.items():
             folder = site.folder / f"{name}-{number}".replace(" ", "-")
@@ -137,9 +132,9 @@ def remote(site: Site, options: argparse.Namespace) -> None:
             one, _ = site.run("run", options.file, "--recipe", options.recipe, *CHANGES, *where)
             seconds[name].append(one)
     for name, values in seconds.items():
-        shown(f"daskfer run, {name}", values)
+        show(f"daskfer run, {name}", values)
     pairs = zip(seconds["remote scheduler"], seconds["LocalCluster"], strict=True)
-    shown("ratio within a pair", [one / other for one, other in pairs], "")
+    show("ratio within a pair", [one / other for one, other in pairs], "")
 
 
 def many(site: Site, options: argparse.Namespace) -> None:
@@ -185,7 +180,7 @@ def stop(site: Site, options: argparse.Namespace) -> None:
         alive = psutil.pid_exists(found["pid"])
         print(f"in stage {found['stage']}: {one:.2f} s; process alive: {alive}; {said}")
         seconds.append(one)
-    shown("daskfer jobs stop, the whole command", seconds)
+    show("daskfer jobs stop, the whole command", seconds)
 
 
 def resident(process: int) -> float:

@@ -125,7 +125,7 @@ def session(
 ) -> Iterator[Session]:
     """Workers that see the sources, and a store, for as long as this lasts."""
     from daskfer.dask import dashboard
-    from daskfer.dask.connect import check_reach, connected, scheduler_errors
+    from daskfer.dask.connect import check_store, connected, scheduler_errors
     from daskfer.dask.engine import DaskEngine
     from daskfer.dask.memory import PeakMemory
     from daskfer.leases import working
@@ -135,7 +135,7 @@ def session(
     root = root_of(store)
     if os.path.isfile(root):
         raise InputError(f"--store {root} is a file: expected a folder, or none yet")
-    check_reach(root, place)
+    check_store(root, place)
     with ExitStack() as stack:
         stack.enter_context(working(root))
         stack.enter_context(scheduler_errors(place))

@@ -145,7 +145,7 @@ def connected_to_scheduler(where: Where) -> Iterator[Client]:
         yield client
 
 
-def check_reach(store: str, where: Where) -> None:
+def check_store(store: str, where: Where) -> None:
     """Refuse a store that lies in this process's memory when workers are other processes.
 
     Raises
