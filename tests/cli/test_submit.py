@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
+from pathlib import Path
 
 import pytest
-from processes import daskfer
+from processes import children_of, daskfer, is_alive, started, wait_until
 
 from daskfer.jobs import index
-from daskfer.jobs.folder import new_request
+from daskfer.jobs.folder import JobFolder, new_request
 
 
 @pytest.fixture
@@ -23,8 +26,6 @@ def job(tmp_path):
     """A job that nobody works at, and its folder."""
     run, store = str(tmp_path / "run"), str(tmp_path / "store")
     request = new_request(run, ["faces.csv"], store, 1, "tcp://127.0.0.1:1")
-    from daskfer.jobs.folder import JobFolder
-
     folder = JobFolder(run)
     folder.write_request(request)
     index.enter(request)
@@ -108,3 +109,36 @@ def test_cluster_check(tmp_path, clean_environment):
     (tmp_path / "b.yaml").write_text("kind: DaskCluster\n")
     done = daskfer("cluster", "check", "b.yaml", environment=clean_environment, cwd=tmp_path)
     refused(done, "b.yaml is a Kubernetes manifest: kubectl apply -f b.yaml")
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_cluster_is_kept_for_jobs(faces_csv, tmp_path, clean_environment):
+    """Its address comes first; it ends with Ctrl-C, and its workers with it."""
+    (tmp_path / "local.yaml").write_text(
+        "cluster: dask.distributed.LocalCluster\nworkers: 1\n"
+        "arguments: {n_workers: 0, threads_per_worker: 1, host: 127.0.0.1, "
+        "dashboard_address: '127.0.0.1:0'}\n"
+    )
+    command = [sys.executable, "-m", "daskfer", "cluster", "start", tmp_path / "local.yaml"]
+    with started(*command, environment=clean_environment) as process:
+        address = process.stdout.readline().strip()
+        assert address.startswith("tcp://127.0.0.1:")
+        done = daskfer(
+            "submit", faces_csv, "--recipe", "hog", "--set", "classify.model=none",
+            "--scheduler", address, "--upload", "--wait", "--json",
+            environment=clean_environment, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        job = json.loads(done.stdout)
+        workers = children_of(process.pid)
+        assert workers
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+        wait_until(lambda: not any(map(is_alive, workers)), "the workers' end")
+    assert job["state"] == "succeeded"
+    # The copy in the store was read, not the original.
+    owner = json.loads(Path(job["run"], "run.json").read_text())
+    assert owner["inputs"][0]["path"].startswith(f"{tmp_path}/store/uploads/")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 
+import psutil
 import pytest
 from distributed import Client
-from processes import started, wait_until
+from processes import daskfer, started, wait_until
 
 from daskfer.dask import software
 from daskfer.dask.connect import Where, connected
@@ -159,3 +161,31 @@ def test_another_state_of_the_code(bare_scheduler, monkeypatch, tmp_path, ship, 
     monkeypatch.setattr(software.daskfer, "__file__", str(copy / "__init__.py"))
     with pytest.raises(SchedulerError, match=part):
         check_software(bare_scheduler, print, ship=ship)
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_job_is_driven_by_the_code_that_was_sent(
+    bare_scheduler, faces_csv, tmp_path, clean_environment
+):
+    address = bare_scheduler.scheduler.address
+    command = ("submit", faces_csv, "--recipe", "hog", "--set", "classify.model=none")
+    refused = daskfer(*command, "--scheduler", address, environment=clean_environment, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "has no daskfer: install it there, or give --ship-code" in refused.stderr
+    done = daskfer(
+        *command, "--scheduler", address, "--ship-code", environment=clean_environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    job = done.stdout.strip()
+
+    def driver() -> int:
+        found = daskfer("jobs", "status", job, "--json", environment=clean_environment)
+        return int(json.loads(found.stdout)["pid"] or 0)
+
+    wait_until(driver, "the job's process")
+    paths = psutil.Process(driver()).environ()["PYTHONPATH"].split(os.pathsep)
+    assert f"{os.sep}code-" in paths[0]
+    assert os.path.isdir(os.path.join(paths[0], "daskfer", "recipes"))
+    ended = daskfer("jobs", "status", job, "--wait", environment=clean_environment)
+    assert ended.returncode == 0, ended.stderr
