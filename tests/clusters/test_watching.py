@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from clusters.shipped import free_ports
@@ -82,8 +83,12 @@ def test_where_the_pages_are(watched, clean_environment):
     with Client(address) as client:
         assert dashboard.lines(client) == [f"dashboard: http://127.0.0.1:{pages}/status"]
         # As a scheduler elsewhere gives its address.
-        client.scheduler.addr = "tcp://scheduler.example:8786"
-        assert dashboard.lines(client)[1] == (
+        elsewhere = SimpleNamespace(
+            scheduler=SimpleNamespace(address="tls://scheduler.example:8786"),
+            scheduler_info=client.scheduler_info,
+            dashboard_link=f"http://scheduler.example:{pages}/status",
+        )
+        assert dashboard.lines(elsewhere)[1] == (
             "  where it listens on that machine alone: ssh -N -L "
             f"{pages}:127.0.0.1:{pages} scheduler.example, then http://127.0.0.1:{pages}/status"
         )
