@@ -131,6 +131,28 @@ def write_whole(path: str, data: bytes | memoryview) -> None:
         neighbour.unlink(missing_ok=True)
 
 
+def write_new(path: str, data: bytes) -> bool:
+    """Write a local file whole unless it is there; false when it is.
+
+    Of several that do so at the same time, one succeeds. Where a disk has no links to make that
+    sure, all of them may.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        neighbour.write_bytes(data)
+        try:
+            os.link(neighbour, target)
+        except FileExistsError:
+            return False
+        except OSError:
+            os.replace(neighbour, target)
+        return True
+    finally:
+        neighbour.unlink(missing_ok=True)
+
+
 def write_text(path: str, text: str) -> None:
     """Write a text file whole, as UTF-8; names of files that are not UTF-8 are spelt out."""
     write_whole(path, text.encode(errors="backslashreplace"))

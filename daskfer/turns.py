@@ -6,6 +6,7 @@ It is a courtesy and no lock: should two compute at once, both write the same fi
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -85,19 +86,34 @@ class _Place:
         """Wait for the turn; false when the result is there first."""
         seen: Any = None
         since = time.monotonic()
-        while (other := self._read()) is not None:
-            if other != seen:
-                seen, since = other, time.monotonic()
-            if _is_dead(other) or time.monotonic() - since > DEAD_SECONDS:
-                break
-            pause()
-            time.sleep(LOOK_SECONDS)
-            if finished():
-                return False
         # A store that may only be read serves what is there, and fails where that is not enough.
         with suppress(OSError):
-            self._write()
+            while not self._begin():
+                other = self._read()
+                if other != seen:
+                    seen, since = other, time.monotonic()
+                dead = other is not None and _is_dead(other)
+                if dead or time.monotonic() - since > DEAD_SECONDS:
+                    self._write()
+                    return True
+                pause()
+                time.sleep(LOOK_SECONDS)
+                if finished():
+                    return False
         return True
+
+    def _begin(self) -> bool:
+        """Write that it is our turn, unless it is another's already.
+
+        On a disk of two that begin at the same time only one does; an object store knows no such
+        thing.
+        """
+        if storage.exists(self.path):
+            return False
+        if storage.is_url(self.path):
+            self._write()
+            return True
+        return storage.write_new(self.path, self._content())
 
     def beat(self, over: threading.Event) -> None:
         """Say again and again that we live."""
@@ -119,19 +135,20 @@ class _Place:
         return found if isinstance(found, dict) else None
 
     def _write(self) -> None:
+        storage.write_whole(self.path, self._content())
+
+    def _content(self) -> bytes:
         self.beats += 1
         host, namespace = machine()
-        storage.write_json(
-            self.path,
-            {
-                "token": self.token,
-                "beats": self.beats,
-                "host": host,
-                "namespace": namespace,
-                "pid": os.getpid(),
-                "since_boot": since_boot(os.getpid()),
-            },
-        )
+        mark = {
+            "token": self.token,
+            "beats": self.beats,
+            "host": host,
+            "namespace": namespace,
+            "pid": os.getpid(),
+            "since_boot": since_boot(os.getpid()),
+        }
+        return json.dumps(mark).encode()
 
 
 def _is_dead(other: dict[str, Any]) -> bool:

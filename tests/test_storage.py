@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,21 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         storage.write_array(str(tmp_path / "x.npy"), np.arange(3))
     assert files_below(tmp_path) == []
+
+
+def test_write_new_of_many_at_once_one_succeeds(tmp_path):
+    path = str(tmp_path / "folder" / "mark")
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda number: storage.write_new(path, b"%d" % number), range(40)))
+    assert done.count(True) == 1
+    assert storage.read_bytes(path) == b"%d" % done.index(True)
+    assert [entry.name for entry in (tmp_path / "folder").iterdir()] == ["mark"]
+
+
+def test_write_new_where_there_are_no_links(tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(storage.os, "link", refuse)
+    assert storage.write_new(str(tmp_path / "mark"), b"a")
+    assert (tmp_path / "mark").read_bytes() == b"a"

@@ -64,6 +64,29 @@ def test_all_of_several_results_must_be_there(store, folder):
         assert mine
 
 
+def test_of_many_at_once_one_computes(store, folder, monkeypatch):
+    monkeypatch.setattr(turns, "LOOK_SECONDS", 0.01)
+    begun, computed, waited = threading.Barrier(8), [], threading.Semaphore(0)
+
+    def work():
+        begun.wait()
+        with turn(store.root, (folder,), waited.release) as mine:
+            if mine:
+                computed.append(1)
+                # All the others have looked and found that it is not theirs.
+                for _ in range(7):
+                    assert waited.acquire(timeout=30)
+                folder.finish({})
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert computed == [1]
+    assert marks(store) == []
+
+
 def test_one_waits_for_the_other_s_result(store, folder, monkeypatch):
     monkeypatch.setattr(turns, "LOOK_SECONDS", 0.01)
     with turn(store.root, (folder,)) as mine:

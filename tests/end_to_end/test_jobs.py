@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,3 +109,62 @@ def test_stopped(site: Site, faces_csv: Path, local: Path) -> None:
     assert "has succeeded" in site.command("jobs", "status", job, "--wait")
     site.command("jobs", "fetch", job, "--to", site.folder / "fetched")
     assert_same(site.folder / "fetched", local)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Site]:
+    with Site(tmp_path) as site:
+        site.start_scheduler()
+        site.start_worker()
+        site.start_worker()
+        yield site
+
+
+def test_its_process_is_ended(plain: Site, faces_csv: Path, local: Path) -> None:
+    """Told to end by somebody else, the job goes on in another; killed, it has failed."""
+    job = plain.submit(faces_csv, *CHANGES)
+    os.kill(plain.wait_for_driver(job), signal.SIGTERM)
+    second = plain.wait_for_driver(job, attempt=2)
+    kill(second)
+    wait_until(lambda: plain.attempt(job)["ended"], "the news of it")
+    failed = plain.status(job)
+    assert failed["state"] == "failed"
+    assert failed["error"] == ("its process was ended by SIGKILL, as happens when memory is short")
+    done = daskfer(
+        "submit", "--resume", job, "--scheduler", plain.address, "--wait",
+        environment=plain.environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    plain.command("jobs", "fetch", job, "--to", plain.folder / "fetched")
+    assert_same(plain.folder / "fetched", local)
+
+
+def test_what_fails_is_told(plain: Site, faces_csv: Path) -> None:
+    """The error in a line to who asks, its traceback in the log."""
+    job = plain.submit(faces_csv, *CHANGES, "--set", "cluster.clusters=5000")
+    waited = daskfer("jobs", "status", job, "--wait", environment=plain.environment)
+    assert waited.returncode == 1
+    assert waited.stderr.startswith(f"error: job {job} has failed: cluster.clusters=5000")
+    assert len(waited.stderr.strip().splitlines()) == 1
+    log = plain.command("jobs", "logs", job)
+    assert "Traceback (most recent call last)" in log
+    assert "cluster.clusters=5000" in log
+
+
+def test_jobs_share_what_they_have_in_common(plain: Site, faces_csv: Path) -> None:
+    """Submitted at once, they compute the same stage once; and the same job is one."""
+    jobs = [
+        plain.submit(faces_csv, *CHANGES, "--set", f"cluster.clusters={number}")
+        for number in (5, 6, 7, 5)
+    ]
+    assert jobs[3] == jobs[0]
+    for job in jobs[:3]:
+        assert "has succeeded" in plain.command("jobs", "status", job, "--wait")
+    runs = [Path(plain.status(job)["run"]) for job in jobs[:3]]
+    reused = [json.loads((run / "metrics.json").read_text())["reused"] for run in runs]
+    for stage in ("ingest", "represent", "reduce"):
+        assert sum(stage in found for found in reused) == 2, f"{stage} was computed more than once"
+        assert len(list((plain.folder / "store" / stage).iterdir())) == 1
+    listed = json.loads(plain.command("jobs", "list", "--json"))
+    assert [(one["id"], one["state"]) for one in listed] == [(job, "succeeded") for job in jobs[:3]]
+    assert list((plain.folder / "store" / "leases").glob("*")) == []
