@@ -46,6 +46,6 @@ def demo(
         write_csv(faces, rows, seed, difficulty)
     metrics, folder = run_job(
         [str(faces)], "hog", load_recipe("hog"), str(out / name), str(out / "store"),
-        place_of(None, None, workers, False), DEFAULT_RANGE_MB << 20,
+        place_of("local", None, workers, False), DEFAULT_RANGE_MB << 20,
     )  # fmt: skip
     show(metrics, folder, as_json)
