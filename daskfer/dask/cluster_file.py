@@ -6,6 +6,7 @@ import atexit
 import importlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -178,6 +179,11 @@ def start_cluster(file: ClusterFile, workers: int | None) -> Any:
     configure(file)
     kind = class_of(file)
     arguments = dict(file.arguments)
+    # Dask says when the dashboard's usual port is taken, and takes another.
+    warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+    if getattr(kind, "__name__", "") == "SSHCluster":
+        # It reads the scheduler's address from the log there, whose level is ours.
+        dask.config.set({"logging.distributed": "info"})
     if isinstance(kind, type) and issubclass(kind, LocalCluster):
         # Its worker processes have a log level of their own, beside Dask's configuration.
         arguments.setdefault("silence_logs", logging.CRITICAL)

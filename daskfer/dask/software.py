@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -181,9 +180,13 @@ def ship_code(client: Client) -> None:
     It lies in a folder of the worker's own and goes before what is installed there, but not before
     what is loaded. A scheduler that starts afresh needs it again.
     """
-    data, fingerprint = _packed(), _code_probe()()
-    client.run_on_scheduler(_extractor(data, str(fingerprint)))
-    client.register_plugin(_plugin(data, str(fingerprint)))
+    extract = _extractor(_packed(), str(_code_probe()()))
+
+    def on_scheduler(dask_scheduler: Any = None) -> None:
+        extract(dask_scheduler.local_directory)
+
+    client.run_on_scheduler(on_scheduler)
+    client.register_plugin(_plugin(extract))
 
 
 def _packed() -> bytes:
@@ -197,17 +200,16 @@ def _packed() -> bytes:
     return buffer.getvalue()
 
 
-def _extractor(data: bytes, fingerprint: str) -> Callable[..., None]:
-    """A function, sent by value, that unpacks the code where it runs and puts it on the path."""
+def _extractor(data: bytes, fingerprint: str) -> Callable[[str], None]:
+    """A function, sent by value, that unpacks the code in a folder and puts it on the path."""
 
-    def extract(folder: str | None = None) -> None:
+    def extract(folder: str) -> None:
         import io
         import os
         import sys
-        import tempfile
         import zipfile
 
-        place = os.path.join(folder or tempfile.mkdtemp(prefix="daskfer-"), f"code-{fingerprint}")
+        place = os.path.join(folder, f"code-{fingerprint}")
         if place in sys.path:
             return
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -217,9 +219,7 @@ def _extractor(data: bytes, fingerprint: str) -> Callable[..., None]:
     return extract
 
 
-def _plugin(data: bytes, fingerprint: str) -> WorkerPlugin:
-    extract = _extractor(data, fingerprint)
-
+def _plugin(extract: Callable[[str], None]) -> WorkerPlugin:
     class ShippedCode(WorkerPlugin):
         """Unpacks the code when a worker starts; sent by value, as it has to be."""
 
@@ -229,8 +229,3 @@ def _plugin(data: bytes, fingerprint: str) -> WorkerPlugin:
             extract(worker.local_directory)
 
     return ShippedCode()
-
-
-def import_paths() -> list[str]:
-    """Folders that this process imports from, so that one which it starts can do the same."""
-    return [path for path in sys.path if path]
