@@ -12,23 +12,38 @@ HALF_SEEN = "dask.array"
 it, and that skops (which imports all of scikit-learn) and dask-ml import."""
 
 
+class Ahead:
+    """Imports that are being made.
+
+    Two threads that import what imports each other (as scikit-learn's parts do) may each see half
+    of it, so others wait before they import any of these.
+    """
+
+    def __init__(self, modules: list[str]) -> None:
+        self._thread = threading.Thread(target=_import, args=(modules,), name="import-ahead")
+        self._thread.daemon = True
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until all of it is imported."""
+        self._thread.join()
+
+
 @contextmanager
-def importing(modules: Iterable[str]) -> Iterator[None]:
+def importing(modules: Iterable[str]) -> Iterator[Ahead]:
     """Import these modules in a thread; it has ended when this does.
 
-    What others must not see half imported is imported before this begins.
+    What others must not see half imported, though they import nothing, is imported before.
     """
     wanted = list(modules)
     if any(module.partition(".")[0] in ("skops", "dask", "dask_ml") for module in wanted):
         _import([HALF_SEEN])
-    thread = threading.Thread(target=_import, args=(wanted,), name="import-ahead")
-    thread.daemon = True
-    thread.start()
+    ahead = Ahead(wanted)
     try:
-        yield
+        yield ahead
     finally:
         # An interpreter must not end while a library is being imported.
-        thread.join()
+        ahead.wait()
 
 
 def _import(modules: list[str]) -> None:

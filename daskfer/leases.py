@@ -26,6 +26,9 @@ from daskfer.tree import Tree
 
 LEASES = "leases"
 
+TURN = ".turn"
+"""How the names of files there end that say whose turn it is at a stage (see `daskfer.turns`)."""
+
 FOREIGN_LEASE = timedelta(days=7)
 """How long a lease counts whose process we cannot look for, because it is another machine's."""
 
@@ -130,10 +133,16 @@ def is_running(pid: int, started: float) -> bool:
 
 
 def drop_dead_leases(root: str) -> None:
-    """Remove the leases that killed processes left."""
+    """Remove the leases that killed processes left, and whose turn it was at a stage."""
+    tree = Tree.at(root)
     for lease in _leases(root):
         if not is_alive(lease):
-            Tree.at(root).remove(LEASES, lease.path.rpartition("/")[2])
+            tree.remove(LEASES, lease.path.rpartition("/")[2])
+    # Who takes turns is a run at work.
+    if not any(lease.purpose == "run" for lease in users(root)):
+        for name in tree.entries(LEASES):
+            if name.endswith(TURN):
+                tree.remove(LEASES, name)
 
 
 def _age(lease: Lease) -> timedelta:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daskfer import balance
-from daskfer.ahead import importing
+from daskfer.ahead import Ahead, importing
 from daskfer.balance import Selection
 from daskfer.cluster import fit_kmeans
 from daskfer.dask import ml
@@ -51,6 +51,10 @@ METHODS = Methods(
 """Who fits what; those that do not take the engine run on the current Dask client."""
 
 
+BY_DASK_ML = ("incremental-pca", "svd")
+"""Methods of reducing whose fits are dask-ml's."""
+
+
 @dataclass(frozen=True)
 class Result:
     """All that a run found, from which its folder is written."""
@@ -69,7 +73,7 @@ class Result:
 def modules_of(recipe: Recipe) -> list[str]:
     """Modules that take long to import and that the stages after ingest need."""
     modules = ["scipy.sparse.linalg", "daskfer.evaluate.distances"]
-    if "dask-ml" in recipe.cluster.method or recipe.reduce.method in ("incremental-pca", "svd"):
+    if "dask-ml" in recipe.cluster.method or recipe.reduce.method in BY_DASK_ML:
         modules += ["dask.array", "dask_ml.decomposition", "dask_ml.cluster"]
     if recipe.classify.model != "none":
         modules += ["sklearn.linear_model", "sklearn.model_selection", "skops.io"]
@@ -94,21 +98,24 @@ def run(
     """Run all stages; those whose result is in the store are taken from there."""
     context = Context(recipe, store, engine, METHODS, watch)
     faces = ingest(context, sources, range_bytes)
-    # While files are read, imports would fight with the workers for the interpreter; the products
-    # of matrices that follow leave it free.
-    with importing(modules_of(recipe)):
-        return _after_ingest(context, faces)
-
-
-def _after_ingest(context: Context, faces: Faces) -> Result:
-    recipe, engine, watch = context.recipe, context.engine, context.watch
     with watch.stage("balance", len(faces.table)):
         selection = balance.select(faces.table, recipe)
         check_feasible(recipe, faces.table, selection, faces.side, engine.memory())
+    # While files are read, imports would fight with the workers for the interpreter; the products
+    # of matrices that follow leave it free.
+    with importing(modules_of(recipe)) as ahead:
+        return _after_balance(context, faces, selection, ahead)
+
+
+def _after_balance(context: Context, faces: Faces, selection: Selection, ahead: Ahead) -> Result:
+    recipe, engine = context.recipe, context.engine
     represented = represent(context, faces, selection)
     selection = represented.among(selection)
     check_feasible(recipe, faces.table, selection, faces.side, engine.memory())
+    if recipe.reduce.method in BY_DASK_ML:
+        ahead.wait()
     reduced = reduce(context, represented, selection.fit)
+    ahead.wait()
     clusters = cluster(context, reduced, selection.fit, represented.placed)
     names = name(context, faces.table, selection, represented, clusters)
     trained = train(context, faces.table, selection, represented, reduced, clusters, names)

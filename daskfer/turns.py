@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daskfer import storage
-from daskfer.leases import LEASES, is_running, machine, since_boot
+from daskfer.leases import LEASES, TURN, is_running, machine, since_boot
 from daskfer.store import StageFolder
 from daskfer.tree import Tree
 
@@ -49,7 +49,7 @@ def turn(
     if _finished(folders):
         yield False
         return
-    place = _Place(root, "-".join(folders[0].path.rsplit("/", 2)[-2:]) + ".turn")
+    place = _Place(root, "-".join(folders[0].path.rsplit("/", 2)[-2:]) + TURN)
     if not place.take(lambda: _finished(folders), pause):
         yield False
         return

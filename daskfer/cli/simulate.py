@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daskfer.ahead import importing
 from daskfer.cli import options
 from daskfer.cli.session import place_of, place_to_measure, prepare_process, session
 
@@ -84,15 +83,12 @@ def simulate(
     progress = Progress()
     where = place_to_measure(place, recipe, sources, store, progress)
     with session(where, store, progress, sources, recipe) as here:
-        from daskfer.pipeline import METHODS, modules_of
+        from daskfer.pipeline import METHODS
         from daskfer.report import simulation as report
         from daskfer.stages.simulate import simulate_sources
         from daskfer.versions import versions
 
-        with importing(modules_of(recipe)):
-            found = simulate_sources(
-                recipe, sources, here.store, here.engine, progress, METHODS, plan
-            )
+        found = simulate_sources(recipe, sources, here.store, here.engine, progress, METHODS, plan)
         with progress.stage("report", found.scored):
             content = report.as_dict(found, plan, recipe, owner["inputs"], {"versions": versions()})
             report.write(run, found, plan, content)

@@ -106,13 +106,14 @@ def sweep(
     # The face model runs on one thread of a process at a time.
     measures = "expression" in (resolved.represent.method, *chosen[0])
     with (
-        importing(LATER),
+        importing(LATER) as ahead,
         session(lambda: place(measures), store, progress, sources, resolved) as here,
     ):
         from daskfer.report.sweep import as_dict, table
         from daskfer.stages.sweep import Plan, sweep_sources
         from daskfer.versions import versions
 
+        ahead.wait()
         plan = Plan(*chosen, folds=folds, noise=noise, rows=rows, best_only=best_only)
         found = sweep_sources(
             resolved, sources, here.store, here.engine, progress, plan, csv_block << 20

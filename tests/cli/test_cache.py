@@ -301,7 +301,7 @@ def test_a_run_keeps_its_store_and_computes_again_what_was_cleared(
         done = daskfer("cache", "clear", "--yes", environment=clean_environment)
         assert process.poll() is None, "the run ended before the store could be cleared"
         assert_one_line(done, f"a run (pid {process.pid} on host")
-        (lease,) = (store / "leases").iterdir()
+        (lease,) = (store / "leases").glob("*.json")
         assert str(faces_csv) in json.loads(lease.read_text())["command"]
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
@@ -356,7 +356,7 @@ def test_a_run_that_is_ended(number, faces_csv, tmp_path, clean_environment):
         process.communicate(timeout=60)
         wait_until(lambda: not any(map(is_alive, children)), "the workers' end")
     # Politely ended, it takes its lease along.
-    assert len(list((store / "leases").iterdir())) == (number == signal.SIGKILL)
+    assert len(list((store / "leases").glob("*.json"))) == (number == signal.SIGKILL)
     done = daskfer("cache", "clear", "--yes", environment=clean_environment)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in store.rglob("*")] == ["leases"]

@@ -218,7 +218,15 @@ def in_configuration(environment):
     """Dask's configuration of these variables, for this process and for a while."""
     import dask.config
 
-    return dask.config.set(dask.config.collect_env(environment))
+    # One by one: a whole branch would take the place of all that is configured beside it.
+    tls = dask.config.collect_env(environment)["distributed"]["comm"]["tls"]
+    return dask.config.set(
+        {
+            "distributed.comm.tls.ca-file": tls["ca_file"],
+            "distributed.comm.tls.client.cert": tls["client"]["cert"],
+            "distributed.comm.tls.client.key": tls["client"]["key"],
+        }
+    )
 
 
 # A real systemd.
