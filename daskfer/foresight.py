@@ -17,9 +17,6 @@ from daskfer.represent import feature_count, widest
 USUAL_SIDE = 48
 """Side in pixels of faces that nothing is known of yet: FER2013's."""
 
-LEAST_MEMORY = 300_000_000
-"""Bytes that a worker takes which has imported what it needs, and computed nothing."""
-
 
 def check_feasible(
     recipe: Recipe, table: FaceTable, selection: Selection, side: int, memory: int | None
@@ -115,12 +112,6 @@ def check_memory_before(recipe: Recipe, memory: int) -> None:
     ------
     RecipeError
     """
-    if memory < LEAST_MEMORY:
-        raise RecipeError(
-            f"the smallest worker may use {_gigabytes(memory)}: expected {_gigabytes(LEAST_MEMORY)}"
-            " at least, which Python and its libraries take; start workers with a higher "
-            "--memory-limit"
-        )
     size = recipe.ingest.size
     check_memory(recipe, 0, USUAL_SIDE if size == "auto" else size, memory)
 

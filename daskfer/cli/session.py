@@ -175,7 +175,8 @@ def examine(
     sources : sequence of Source
     progress : Progress
     recipe : Recipe, optional
-        Its need of memory is compared with what workers may use, as far as it is known so early.
+        Its need of memory is compared with what workers may use, as far as it is known so early;
+        which brings libraries that take long to import.
     written : dict, optional
         Folders beside the store that workers write to, by what a person calls them.
 
@@ -183,20 +184,21 @@ def examine(
     ------
     SchedulerError
     """
-    from daskfer.dask.memory import smallest_limit
+    from daskfer.dask.memory import checked_limit
     from daskfer.dask.reach import check_reach
     from daskfer.dask.schedulers import exposure
     from daskfer.dask.software import check_software
-    from daskfer.foresight import check_memory_before
     from daskfer.leases import LEASES
     from daskfer.storage import join
 
     if note := exposure(client):
         progress.warn(note)
     progress.say(check_software(client, progress.warn, ship=place.ship))
-    memory = smallest_limit(client)
+    memory = checked_limit(client)
     if memory is not None:
         progress.say(f"the smallest worker may use {memory / 2**30:.1f} GiB of memory")
         if recipe is not None:
+            from daskfer.foresight import check_memory_before
+
             check_memory_before(recipe, memory)
     check_reach(client, sources, {f"--store {root}": join(root, LEASES), **(written or {})})

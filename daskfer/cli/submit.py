@@ -126,7 +126,7 @@ def _submitted(
     request = new_request(
         run, [absolute(one) for one in inputs], root, range_bytes, str(where.scheduler)
     )
-    return _handed_over(folder, request, where, sources, recipe, progress)
+    return _handed_over(folder, request, where, sources, progress)
 
 
 def _resumed(name: str, where: Where, root: str, progress: Progress) -> JobFolder:
@@ -146,7 +146,7 @@ def _resumed(name: str, where: Where, root: str, progress: Progress) -> JobFolde
     if where.scheduler is None:
         where = replace(where, scheduler=request.scheduler)
     sources = find_sources(request.inputs)
-    return _handed_over(folder, request, where, sources, run.recipe(), progress)
+    return _handed_over(folder, request, where, sources, progress)
 
 
 def _handed_over(
@@ -154,7 +154,6 @@ def _handed_over(
     request: Request,
     where: Where,
     sources: list[Source],
-    recipe: Recipe,
     progress: Progress,
 ) -> JobFolder:
     """Give the job to the scheduler, once its workers are seen to be able to do it."""
@@ -169,7 +168,8 @@ def _handed_over(
     with ExitStack() as stack:
         client = stack.enter_context(connected_to_scheduler(where))
         written = {f"the run folder {request.run}": request.run}
-        examine(client, where, request.store, sources, progress, recipe, written)
+        # What its recipe needs of memory, the job's own process compares.
+        examine(client, where, request.store, sources, progress, written=written)
         # The wish to stop an earlier submission is forgotten with it.
         folder.write_request(request)
         index.enter(request)

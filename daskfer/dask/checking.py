@@ -10,7 +10,7 @@ from typing import Any
 from distributed import Client
 
 from daskfer.dask.cluster_file import ClusterFile, class_of, configure, read_cluster_file
-from daskfer.dask.memory import smallest_limit
+from daskfer.dask.memory import checked_limit
 from daskfer.dask.schedulers import client_of_address, exposure, quiet_client
 from daskfer.dask.software import check_software
 from daskfer.errors import SchedulerError
@@ -62,7 +62,7 @@ def _found(client: Client) -> Iterator[str]:
         yield "it has no workers yet"
         return
     yield f"it has {check_software(client, notes.append)}"
-    memory = smallest_limit(client)
+    memory = checked_limit(client)
     if memory is not None:
         yield f"the smallest worker may use {memory / 2**30:.1f} GiB of memory"
     yield from (f"warning: {note}" for note in notes)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from distributed import Client
 from distributed.system import MEMORY_LIMIT
 
+from daskfer.errors import SchedulerError
+
+LEAST_MEMORY = 300 << 20
+"""Bytes that a worker takes which has imported what it needs, and computed nothing."""
+
 
 class PeakMemory:
     """The largest resident memory that this process or any worker's had in each stage.
@@ -39,6 +44,23 @@ class PeakMemory:
         found += [value for value in answers if isinstance(value, int)]
         self._largest = max(self._largest, *found)
         return max(found)
+
+
+def checked_limit(client: Client) -> int | None:
+    """What `smallest_limit` gives, unless no worker could work with it.
+
+    Raises
+    ------
+    SchedulerError
+    """
+    limit = smallest_limit(client)
+    if limit is not None and limit < LEAST_MEMORY:
+        raise SchedulerError(
+            f"the smallest worker may use {limit / 2**20:,.0f} MiB of memory: expected "
+            f"{LEAST_MEMORY >> 20} at least, which Python and its libraries take; start workers "
+            "with a higher --memory-limit"
+        )
+    return limit
 
 
 def smallest_limit(client: Client) -> int | None:

@@ -13,11 +13,12 @@ from distributed.system import MEMORY_LIMIT
 from processes import wait_until
 
 from daskfer.blocks import BlockFiles
+from daskfer.dask import memory
 from daskfer.dask.connect import Where, connected
 from daskfer.dask.engine import DaskEngine
 from daskfer.dask.memory import PeakMemory
 from daskfer.engine import Abandoned, InProcess, check_wanted, fold_pairs
-from daskfer.errors import InputError
+from daskfer.errors import InputError, SchedulerError
 from daskfer.store import StageFolder
 
 
@@ -188,3 +189,14 @@ def test_a_block_ends_that_nobody_waits_for(client, tmp_path):
 def test_without_workers_every_block_is_wanted():
     check_wanted()
     assert InProcess().map("represent", lambda item: check_wanted(), [1]) == [None]
+
+
+def test_workers_with_too_little_memory_are_refused():
+    limits = {"tcp://w1": {"memory_limit": 2 << 30}, "tcp://w2": {"memory_limit": 100 << 20}}
+    workers = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": limits})
+    with pytest.raises(SchedulerError, match=r"may use 100 MiB of memory: expected 300 at least"):
+        memory.checked_limit(workers)
+    limits["tcp://w2"]["memory_limit"] = 1 << 30
+    assert memory.checked_limit(workers) == 1 << 30
+    limits["tcp://w2"]["memory_limit"] = limits["tcp://w1"]["memory_limit"] = 0
+    assert memory.checked_limit(workers) is None
