@@ -146,13 +146,16 @@ def many(site: Site, options: argparse.Namespace) -> None:
         _, job = site.run("submit", options.file, *change, "--scheduler", site.address)
         jobs.append(job)
     print(f"{len(jobs)} jobs submitted in {time.perf_counter() - begun:.0f} s", flush=True)
-    states: dict[str, int] = {}
+    by_ended: dict[int, float] = {}
     while True:
         found = json.loads(site.run("jobs", "list", "--json")[1])
         states = {}
         for job in found:
             states[job["state"]] = states.get(job["state"], 0) + 1
         memory.append(resident(site.scheduler))
+        ended = states.get("succeeded", 0)
+        if ended and ended not in by_ended:
+            by_ended[ended] = memory[-1]
         if not {"queued", "running"} & set(states):
             break
         time.sleep(2)
@@ -161,6 +164,8 @@ def many(site: Site, options: argparse.Namespace) -> None:
     memory.append(resident(site.scheduler))
     first, most, last = memory[0], max(memory), memory[-1]
     print(f"scheduler's memory: {first:.0f} MiB before, {most:.0f} at most, {last:.0f} after")
+    found = ", ".join(f"{count}: {value:.0f}" for count, value in sorted(by_ended.items()))
+    print(f"  by the number of jobs that had ended: {found}")
     local = ("--out", site.folder / "local", "--store", site.folder / "other")
     change = ("--set", "cluster.clusters=5", "--recipe", options.recipe, *CHANGES)
     site.run("run", options.file, *change, *local, "--scheduler", "local")
