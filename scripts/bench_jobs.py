@@ -26,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -138,34 +139,32 @@ def remote(site: Site, options: argparse.Namespace) -> None:
 
 
 def many(site: Site, options: argparse.Namespace) -> None:
+    where = ("--recipe", options.recipe, *CHANGES, "--scheduler", site.address)
     memory = [resident(site.scheduler)]
+    # The first job has the scheduler import what its tasks are made of.
+    site.run("submit", options.file, "--set", "cluster.clusters=4", *where, "--wait")
+    memory.append(resident(site.scheduler))
     begun = time.perf_counter()
     jobs = []
     for number in range(options.jobs):
-        change = ("--set", f"cluster.clusters={5 + number}", "--recipe", options.recipe, *CHANGES)
-        _, job = site.run("submit", options.file, *change, "--scheduler", site.address)
-        jobs.append(job)
+        change = ("--set", f"cluster.clusters={5 + number}")
+        jobs.append(site.run("submit", options.file, *change, *where)[1])
     print(f"{len(jobs)} jobs submitted in {time.perf_counter() - begun:.0f} s", flush=True)
-    by_ended: dict[int, float] = {}
     while True:
-        found = json.loads(site.run("jobs", "list", "--json")[1])
-        states = {}
-        for job in found:
-            states[job["state"]] = states.get(job["state"], 0) + 1
         memory.append(resident(site.scheduler))
-        ended = states.get("succeeded", 0)
-        if ended and ended not in by_ended:
-            by_ended[ended] = memory[-1]
+        listed = json.loads(site.run("jobs", "list", "--json")[1])
+        states = Counter(job["state"] for job in listed if job["id"] in jobs)
         if not {"queued", "running"} & set(states):
             break
         time.sleep(2)
-    print(f"all ended after {time.perf_counter() - begun:.0f} s: {states}")
+    print(f"all ended after {time.perf_counter() - begun:.0f} s: {dict(states)}")
     time.sleep(5)
     memory.append(resident(site.scheduler))
-    first, most, last = memory[0], max(memory), memory[-1]
-    print(f"scheduler's memory: {first:.0f} MiB before, {most:.0f} at most, {last:.0f} after")
-    found = ", ".join(f"{count}: {value:.0f}" for count, value in sorted(by_ended.items()))
-    print(f"  by the number of jobs that had ended: {found}")
+    first, one, last = memory[0], memory[1], memory[-1]
+    print(
+        f"scheduler's memory: {first:.0f} MiB when it has started, {one:.0f} after one job, "
+        f"{max(memory):.0f} at most, {last:.0f} after all"
+    )
     local = ("--out", site.folder / "local", "--store", site.folder / "other")
     change = ("--set", "cluster.clusters=5", "--recipe", options.recipe, *CHANGES)
     site.run("run", options.file, *change, *local, "--scheduler", "local")
