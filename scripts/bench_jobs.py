@@ -166,8 +166,8 @@ def many(site: Site, options: argparse.Namespace) -> None:
         f"{max(memory):.0f} at most, {last:.0f} after all"
     )
     local = ("--out", site.folder / "local", "--store", site.folder / "other")
-    change = ("--set", "cluster.clusters=5", "--recipe", options.recipe, *CHANGES)
-    site.run("run", options.file, *change, *local, "--scheduler", "local")
+    same_recipe = ("--set", "cluster.clusters=5", "--recipe", options.recipe, *CHANGES)
+    site.run("run", options.file, *same_recipe, *local, "--scheduler", "local")
     site.run("jobs", "fetch", jobs[0], "--to", site.folder / "fetched")
     same = [(site.folder / name / "labels.parquet").read_bytes() for name in ("local", "fetched")]
     print(f"labels of the first equal a local run's: {same[0] == same[1]}")
