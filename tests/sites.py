@@ -26,6 +26,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(port: int) -> bool:
+    """Whether somebody listens on a port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Site:
     """A scheduler and workers on loopback, with TLS where there are certificates.
 
@@ -66,7 +72,7 @@ class Site:
             )
         )  # fmt: skip
         self.scheduler = process.pid
-        wait_until(self._answers, "the scheduler")
+        wait_until(lambda: answers(int(port)), "the scheduler")
 
     def start_worker(self, *more: object) -> None:
         """Start another worker, and the nanny that starts it again when it dies."""
@@ -89,10 +95,6 @@ class Site:
             "--tls-cert", str(folder / f"{role}.pem"),
             "--tls-key", str(folder / f"{role}-key.pem"),
         ]  # fmt: skip
-
-    def _answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", int(self.address.rpartition(":")[2]))) == 0
 
     def workers(self) -> set[int]:
         """Processes of the workers that live now."""

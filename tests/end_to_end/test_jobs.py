@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from processes import Certificates, daskfer, is_alive, make_certificates, wait_until
-from sites import CHANGES, Site, kill, worker_of
+from processes import Certificates, daskfer, is_alive, make_certificates, started, wait_until
+from sites import CHANGES, Site, answers, free_port, kill, worker_of
+
+from daskfer import storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -168,3 +171,50 @@ def test_jobs_share_what_they_have_in_common(plain: Site, faces_csv: Path) -> No
     listed = json.loads(plain.command("jobs", "list", "--json"))
     assert [(one["id"], one["state"]) for one in listed] == [(job, "succeeded") for job in jobs[:3]]
     assert list((plain.folder / "store" / "leases").glob("*")) == []
+
+
+@pytest.fixture
+def objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An object store with a bucket `jobs`, which this process and those it starts use."""
+    port = free_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    log = tmp_path / "objects.log"
+    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port)
+    with started(*command, log=log):
+        wait_until(lambda: answers(port), "the object store")
+        filesystem, _ = storage.filesystem_of("s3://jobs")
+        filesystem.mkdir("jobs")
+        yield
+
+
+def test_a_job_without_a_common_disk(
+    objects: None, faces_csv: Path, local: Path, tmp_path: Path
+) -> None:
+    """Input (uploaded), store, run folder, state and logs lie in an object store."""
+    with Site(tmp_path) as site:
+        site.environment["DASKFER_STORE"] = "s3://jobs/store"
+        site.start_scheduler()
+        site.start_worker()
+        site.start_worker()
+        job = site.submit(faces_csv, *CHANGES, "--upload", "--out", "s3://jobs/run")
+        wait_until(lambda: site.status(job)["stage"], "the first stage", 90)
+        assert f"job {job} is stopped" in site.command("jobs", "stop", job)
+        assert site.submit("--resume", job) == job
+        assert "has succeeded" in site.command("jobs", "status", job, "--wait")
+        assert "--- attempt 2 ---" in site.command("jobs", "logs", job)
+        assert job in site.command("jobs", "list")
+        site.command("jobs", "fetch", job, "--to", tmp_path / "fetched")
+    # The file that was read is called otherwise: it is the copy.
+    tables = [
+        pq.read_table(run / "labels.parquet").drop(["source"])
+        for run in (tmp_path / "fetched", local)
+    ]
+    assert tables[0] == tables[1]
+    assert not (tmp_path / "store").exists()
