@@ -27,6 +27,8 @@ class PeakMemory:
         self._client = client
         self.stages: dict[str, int] = {}
         self._largest = 0
+        # What was before is no stage's.
+        self._take()
 
     def note(self, stage: str) -> None:
         """Take down a stage that ends now; what comes after counts for the next."""

@@ -153,6 +153,7 @@ def test_worker_processes_have_a_limit_each():
 
 
 def test_peak_memory_of_a_stage_is_its_own(client):
+    _hold(300 * 2**20)
     peaks = PeakMemory(client)
     peaks.note("before")
     client.submit(_hold, 300 * 2**20).result()
