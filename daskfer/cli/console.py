@@ -133,6 +133,11 @@ class Log(Progress):
             self.say(f"{self.name} begins" if begins else self._line(end))
 
 
+def local_time(when: str) -> str:
+    """An ISO time as a person here reads it."""
+    return f"{datetime.fromisoformat(when).astimezone():%Y-%m-%d %H:%M}"
+
+
 def summary(metrics: dict[str, Any], folder: str) -> str:
     """The figures that matter, each beside its chance, and where the rest is."""
     rows, cluster = metrics["rows"], metrics["cluster"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daskfer.cli import options
+from daskfer.cli.console import Progress, local_time
 from daskfer.cli.session import prepare_process, root_of
 from daskfer.cli.submit import finish, knows, status_of, wait_for
 from daskfer.errors import JobError
@@ -47,7 +48,7 @@ def _table(found: list[Status]) -> list[str]:
     for status in found:
         request, attempt = status.request, status.attempt
         lines.append(
-            f"{request.id:<10}{status.state:<13}{options.local_time(request.submitted):<18}"
+            f"{request.id:<10}{status.state:<13}{local_time(request.submitted):<18}"
             f"{attempt.stage if attempt else '':<11}{attempt.number if attempt else 0:>7}"
             f"  {request.run}"
         )
@@ -69,8 +70,6 @@ def status(
     prepare_process()
     folder = _found(job, store)
     if wait:
-        from daskfer.cli.console import Progress
-
         finish(wait_for(folder, Progress()), as_json)
         return
     found = status_of(folder)
@@ -80,7 +79,7 @@ def status(
 def _told(found: Status) -> list[str]:
     request, attempt = found.request, found.attempt
     lines = [f"job {request.id}: {found.state}" + (f" ({found.note})" if found.note else "")]
-    submitted = options.local_time(request.submitted)
+    submitted = local_time(request.submitted)
     lines.append(f"  submitted  {submitted} by {request.user}@{request.host}")
     lines.append(f"  scheduler  {request.scheduler}")
     if attempt is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -84,8 +83,3 @@ def recipe_changes(changes: list[str] | None, max_bad: float | None) -> list[str
     """The changes of the recipe that the options ask for."""
     shorthand = [] if max_bad is None else [f"ingest.max_bad={max_bad}"]
     return [*(changes or []), *shorthand]
-
-
-def local_time(when: str) -> str:
-    """An ISO time as a person here reads it."""
-    return f"{datetime.fromisoformat(when).astimezone():%Y-%m-%d %H:%M}"
