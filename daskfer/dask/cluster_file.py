@@ -7,8 +7,6 @@ import importlib
 import logging
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -220,13 +218,6 @@ def _delete_keys_at_the_end(cluster: Any) -> None:
     for name in ("_job_ca_file", "_job_cert", "_job_key"):
         if file := getattr(cluster, name, None):
             atexit.register(file.close)
-
-
-@contextmanager
-def started_cluster(file: ClusterFile, workers: int | None) -> Iterator[Any]:
-    """The cluster that a file describes, closed at the end."""
-    with start_cluster(file, workers) as cluster:
-        yield cluster
 
 
 def _first_cause(error: BaseException) -> BaseException:
