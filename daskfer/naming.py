@@ -13,6 +13,7 @@ from daskfer.errors import InputError
 from daskfer.evaluate.external import contingency
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.recipe import Name, NameByDominant, NameByFile
+from daskfer.splits import Split
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,39 @@ class Names:
             if self.reasons:
                 cluster["reason"] = self.reasons[number]
         return {"how": self.how, "looks": self.looks, "clusters": clusters}
+
+
+@dataclass(frozen=True)
+class Given:
+    """Names that clusters were given after the run that made them.
+
+    Attributes
+    ----------
+    how : str
+        ``page``, ``file``, …: where most of them come from.
+    looks : int
+    categories : tuple of str
+        What the codes stand for: the seven emotions, then names of the user's own.
+    emotion : int8 array (k,)
+        A code of each cluster, or UNKNOWN; clusters that splits made come after those of the run.
+    by : tuple of (str or None)
+        Where each name comes from.
+    trust : float64 array (k,), optional
+        How likely each name is right, where some were told and not given by a person.
+    splits : tuple of Split
+        In the order in which they were made.
+    labels_used : tuple
+        Stages that read labels for it, and why.
+    """
+
+    how: str
+    looks: int
+    categories: tuple[str, ...]
+    emotion: np.ndarray
+    by: tuple[str | None, ...]
+    trust: np.ndarray | None = None
+    splits: tuple[Split, ...] = ()
+    labels_used: tuple[tuple[str, str], ...] = ()
 
 
 def check_labels(method: Name, emotion: np.ndarray) -> None:
