@@ -281,12 +281,25 @@ def tell(sums: np.ndarray, margin: float) -> Told:
     return Told(emotion, order[:, -1], found, tuple(_reason(row) for row in normal))
 
 
-def _reason(normal: np.ndarray) -> str:
-    """The action units that a cluster's mean normal scores (31,) tell, the strongest first."""
+def units_of(sums: np.ndarray) -> list[list[tuple[str, float]]]:
+    """The action units that tell each cluster, the strongest first, and how strong they are.
+
+    By the sums that `cluster_sums` gives; in standard deviations from the mean of all faces.
+    """
+    normal = sums[:, 1 + len(EMOTIONS) :] / np.maximum(sums[:, :1], 1)
+    return [_told_units(row) for row in normal]
+
+
+def _told_units(normal: np.ndarray) -> list[tuple[str, float]]:
     known = [
         (float(normal[AVERAGED.index(shape)]), unit, name)
         for unit, (name, shape) in ACTION_UNITS.items()
         if unit != 16  # told by the same blendshape as 25
     ]
     told = sorted((one for one in known if abs(one[0]) >= TOLD), key=lambda one: -abs(one[0]))
-    return ", ".join(f"AU{unit} {name} {value:+.1f}" for value, unit, name in told[:5])
+    return [(f"AU{unit} {name}", value) for value, unit, name in told[:5]]
+
+
+def _reason(normal: np.ndarray) -> str:
+    """The action units that a cluster's mean normal scores (31,) tell, the strongest first."""
+    return ", ".join(f"{name} {value:+.1f}" for name, value in _told_units(normal))

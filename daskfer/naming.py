@@ -94,6 +94,8 @@ class Given:
         In the order in which they were made.
     labels_used : tuple
         Stages that read labels for it, and why.
+    answers : int or None
+        How many lines of the run's log of answers they follow from.
     """
 
     how: str
@@ -104,6 +106,7 @@ class Given:
     trust: np.ndarray | None = None
     splits: tuple[Split, ...] = ()
     labels_used: tuple[tuple[str, str], ...] = ()
+    answers: int | None = None
 
 
 def check_labels(method: Name, emotion: np.ndarray) -> None:

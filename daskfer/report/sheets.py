@@ -74,7 +74,7 @@ def faces_of(pixels: BlockFiles, picked: list[Picked]) -> list[tuple[np.ndarray,
 
 def sheet(faces: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
     """Faces, uint8 (n, side²) with n >= 1, side by side: grey and alpha, uint8 (h, w, 2)."""
-    faces = _shrunk(faces)
+    faces = shrunk(faces)
     side = side_of(faces.shape[1]) or 1
     lines = -(-len(faces) // columns)
     step = side + GAP
@@ -87,7 +87,8 @@ def sheet(faces: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
     return picture
 
 
-def _shrunk(faces: np.ndarray) -> np.ndarray:
+def shrunk(faces: np.ndarray) -> np.ndarray:
+    """Faces, uint8 (n, side²), no larger than `LARGEST_SIDE`."""
     side = side_of(faces.shape[1]) or 1
     if side <= LARGEST_SIDE:
         return faces

@@ -20,6 +20,7 @@ from daskfer.stages.represent import Represented
 
 if TYPE_CHECKING:
     from daskfer.facs import Reader
+    from daskfer.represent.expression.features import PartFiles
 
 READ_ROWS = 65_536
 """Most faces that prototypes are read among; of more, so many are drawn by seed."""
@@ -54,14 +55,9 @@ def _by_action_units(
     method: NameByFacs,
 ) -> Names:
     from daskfer import facs
-    from daskfer.represent.expression.features import ExpressionFeatures, PartFiles
 
-    features, recipe, k = represented.features, context.recipe, len(clusters.centers)
-    assert isinstance(features, ExpressionFeatures)
-    # As they were measured: their quantiles are taken, which no scaling changes.
-    part: PartFiles = features.part("blendshapes", Parts(scaling="robust"))
-    sample = np.sort(drawn_part(fit, READ_ROWS, recipe.seed, "facs-sample"))
-    reader = facs.read_prototypes(part.rows(sample), features.presence()[sample] >= CLEAR)
+    recipe, k = context.recipe, len(clusters.centers)
+    part, reader = read_units(represented, fit, recipe.seed)
     sums = context.engine.total(
         "name",
         _sums_of,
@@ -78,6 +74,19 @@ def _by_action_units(
         told.emotion, "facs", 0, rows, purity, used,
         score=told.score, margin=told.margin, reasons=told.reasons,
     )  # fmt: skip
+
+
+def read_units(represented: Represented, fit: np.ndarray, seed: int) -> tuple[PartFiles, Reader]:
+    """The blendshapes of all faces, and what emotions look like among the fitted ones."""
+    from daskfer import facs
+    from daskfer.represent.expression.features import ExpressionFeatures
+
+    features = represented.features
+    assert isinstance(features, ExpressionFeatures)
+    # As they were measured: their quantiles are taken, which no scaling changes.
+    part = features.part("blendshapes", Parts(scaling="robust"))
+    sample = np.sort(drawn_part(fit, READ_ROWS, seed, "facs-sample"))
+    return part, facs.read_prototypes(part.rows(sample), features.presence()[sample] >= CLEAR)
 
 
 def _sums_of(

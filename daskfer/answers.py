@@ -1,0 +1,501 @@
+"""What a person said of clusters: a log that only grows, and what follows from it.
+
+``RUN/naming/log.jsonl`` has a line for each answer, written and synced before the next cluster is
+shown. Names, splits and merges follow from the lines, by `Answers.replay`; ``names.yaml`` is
+written from them. Several processes may append: each reads what the others wrote first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daskfer.errors import DaskferError
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.naming import Given
+from daskfer.splits import Split
+
+LOG = "naming/log.jsonl"
+
+MOST_NAMES = 100
+LONGEST_NAME = 60
+
+LOOKS = ("name", "mixed", "skip", "split", "merge")
+"""What a person does after a look at a group, each time one look."""
+
+UNDONE_BY_UNDO = (*LOOKS, "names")
+SETTINGS = ("categories", "labels")
+"""What stays when answers are undone: names to choose from, and that labels were shown."""
+
+
+class AnswerError(DaskferError):
+    """An answer that does not fit: an unknown group or name, or a log that is not this run's."""
+
+
+class GoneError(AnswerError):
+    """An answer to a group that is not there any more, because it was split or merged."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Clusters that are looked at and named together: one, unless some were merged.
+
+    Attributes
+    ----------
+    key : str
+        Its name in the log, never used for another one.
+    parts : tuple of int
+        Its clusters, ascending.
+    """
+
+    key: str
+    parts: tuple[int, ...]
+
+    @property
+    def number(self) -> int:
+        """What a person calls it."""
+        return self.parts[0]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Names that a run gave its clusters by itself, without labels.
+
+    `emotion` has a code for each cluster, `score` how likely each is right.
+    """
+
+    how: str
+    emotion: tuple[int, ...]
+    score: tuple[float, ...]
+
+
+@dataclass
+class Answers:
+    """All that follows from the answers so far.
+
+    Attributes
+    ----------
+    clusters : int
+        Of the run itself.
+    groups : dict of str to Group
+        Those that there are now.
+    said : dict of str to (str or None)
+        The name of each group that was answered; None where it is mixed.
+    by : dict of str to str
+        Where each of these answers comes from: ``page``, ``file``, …
+    skipped : list of str
+        Groups that were skipped and not answered since, in that order.
+    first : list of str
+        Groups to show before all others: what a split or a merge made, or an undo brought back.
+    splits : list of Split
+    own : list of str
+        Names to choose from, if a person stated them.
+    labels : int
+        How often the accuracy so far was asked for.
+    effective : list of dict
+        The entries that count, without what was undone.
+    """
+
+    clusters: int
+    told: Told | None = None
+    groups: dict[str, Group] = field(default_factory=dict)
+    said: dict[str, str | None] = field(default_factory=dict)
+    by: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+    first: list[str] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
+    own: list[str] | None = None
+    labels: int = 0
+    effective: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.groups = {f"c{number}": Group(f"c{number}", (number,)) for number in range(self.k)}
+
+    @property
+    def k(self) -> int:
+        """Clusters, with those that splits made."""
+        return self.clusters + len(self.splits)
+
+    @property
+    def looks(self) -> int:
+        """How often a person looked at a group and said something."""
+        return sum(entry["do"] in LOOKS for entry in self.effective)
+
+    @classmethod
+    def replay(cls, entries: Iterable[dict[str, Any]], clusters: int) -> Answers:
+        """What follows from the entries of a log of so many clusters."""
+        lasting: list[dict[str, Any]] = []
+        back: list[str] = []
+        settings, told = [], None
+        for entry in entries:
+            do = entry["do"]
+            if do == "begin":
+                told = _told_of(entry.get("told"))
+            elif do in SETTINGS:
+                settings.append(entry)
+            elif do == "undo":
+                if lasting:
+                    undone = lasting.pop()
+                    back = [undone["group"]] if "group" in undone else []
+            else:
+                lasting.append(entry)
+                back = []
+        found = cls(clusters, told)
+        for entry in [*settings, *lasting]:
+            found.apply(entry)
+        for key in back:
+            if key in found.groups:
+                found._front(key)
+        return found
+
+    def check(self, entry: dict[str, Any]) -> None:
+        """Refuse an entry that does not fit what there is.
+
+        Raises
+        ------
+        AnswerError
+        """
+        do = entry.get("do")
+        if do not in (*UNDONE_BY_UNDO, *SETTINGS, "undo"):
+            raise AnswerError(f"answer {do!r}: expected one of {', '.join(LOOKS)} or undo")
+        if do == "undo" and not self.effective:
+            raise AnswerError("there is nothing to undo")
+        if do in LOOKS:
+            self.group(entry.get("group"))
+        if do == "name":
+            name = entry.get("name")
+            if clean_name(name) != name:
+                raise AnswerError(f"name {name!r}: expected text without blanks around it")
+        if do == "merge" and self.group(entry.get("with")).key == entry["group"]:
+            raise AnswerError("a cluster cannot be merged with itself")
+        if do == "categories":
+            check_categories(entry.get("names"))
+        if do == "names":
+            for name in entry["names"].values():
+                if name is not None:
+                    clean_name(name)
+
+    def group(self, key: Any) -> Group:
+        """The group with this key.
+
+        Raises
+        ------
+        GoneError
+        """
+        if not isinstance(key, str) or key not in self.groups:
+            raise GoneError(f"group {key!r} is not there any more: it was split, merged or undone")
+        return self.groups[key]
+
+    def apply(self, entry: dict[str, Any]) -> None:
+        """Let an entry that fits take effect."""
+        do = entry["do"]
+        if do == "categories":
+            self.own = list(entry["names"])
+            return
+        if do == "labels":
+            self.labels += 1
+            return
+        if do == "name":
+            self._answer(entry["group"], entry["name"], entry.get("by", "page"))
+        elif do == "mixed":
+            self._answer(entry["group"], None, entry.get("by", "page"))
+        elif do == "skip":
+            self._forget(entry["group"])
+            self.skipped.append(entry["group"])
+        elif do == "split":
+            self._split(entry)
+        elif do == "merge":
+            self._merge(entry)
+        elif do == "names":
+            self._all(entry)
+        self.effective.append(entry)
+
+    def _answer(self, key: str, name: str | None, by: str) -> None:
+        self._forget(key)
+        self.said[key], self.by[key] = name, by
+
+    def _forget(self, key: str) -> None:
+        """Take a group from all lists, before it is put on another."""
+        self.said.pop(key, None)
+        self.by.pop(key, None)
+        for waiting in (self.skipped, self.first):
+            if key in waiting:
+                waiting.remove(key)
+
+    def _front(self, *keys: str) -> None:
+        self.first = [*keys, *(key for key in self.first if key not in keys)]
+
+    def _remove(self, key: str) -> Group:
+        self._forget(key)
+        return self.groups.pop(key)
+
+    def _split(self, entry: dict[str, Any]) -> None:
+        group = self._remove(entry["group"])
+        if len(group.parts) > 1:
+            # What was merged comes apart again; only a cluster of its own is divided.
+            made = [Group(f"{entry['n']}.{part}", (part,)) for part in group.parts]
+        else:
+            (old,) = group.parts
+            new = self.k
+            self.splits.append(Split(old, new, np.array(entry["centers"], np.float64)))
+            made = [Group(f"{entry['n']}.{part}", (part,)) for part in (old, new)]
+        for one in made:
+            self.groups[one.key] = one
+        self._front(*(one.key for one in made))
+
+    def _merge(self, entry: dict[str, Any]) -> None:
+        name = self.said.get(entry["with"])
+        by = self.by.get(entry["with"], "page")
+        one, other = self._remove(entry["group"]), self._remove(entry["with"])
+        both = Group(f"{entry['n']}.m", tuple(sorted((*one.parts, *other.parts))))
+        self.groups[both.key] = both
+        if name is None:
+            self._front(both.key)
+        else:
+            self.said[both.key], self.by[both.key] = name, by
+
+    def _all(self, entry: dict[str, Any]) -> None:
+        """Names for clusters one by one, by a file or a method; what was merged comes apart."""
+        for merged in [group for group in self.groups.values() if len(group.parts) > 1]:
+            said, by = merged.key in self.said, self.by.get(merged.key, "page")
+            name = self.said.get(merged.key)
+            self._remove(merged.key)
+            for part in merged.parts:
+                one = Group(f"{entry['n']}.{part}", (part,))
+                self.groups[one.key] = one
+                if said:
+                    self.said[one.key], self.by[one.key] = name, by
+        owner = {group.number: key for key, group in self.groups.items()}
+        for number, name in entry["names"].items():
+            if int(number) in owner:
+                self._answer(owner[int(number)], name, entry["how"])
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """What codes of names stand for: the seven emotions, then a person's own names."""
+        own = [*(self.own or ()), *(name for name in self.said.values() if name is not None)]
+        return (*EMOTIONS, *dict.fromkeys(name for name in own if name not in EMOTIONS))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names that keys stand for."""
+        return tuple(self.own) if self.own is not None else EMOTIONS
+
+    def told_of(self, part: int) -> tuple[int, float]:
+        """The name's code that the run itself gave a cluster, and how likely it is right."""
+        if self.told is None or part >= len(self.told.emotion) or self._was_split(part):
+            return UNKNOWN, 0.0
+        return self.told.emotion[part], self.told.score[part]
+
+    def _was_split(self, part: int) -> bool:
+        return any(part in (split.of, split.new) for split in self.splits)
+
+    def given(self, entries: int | None = None) -> Given:
+        """The names of all clusters: a person's, and where there is none what the run told.
+
+        `entries` is how many lines of a log they follow from.
+        """
+        categories = self.categories
+        emotion = np.full(self.k, UNKNOWN, np.int8)
+        trust = np.ones(self.k)
+        by: list[str | None] = [None] * self.k
+        for key, group in self.groups.items():
+            for part in group.parts:
+                if key in self.said:
+                    name = self.said[key]
+                    emotion[part] = UNKNOWN if name is None else categories.index(name)
+                    by[part] = self.by[key]
+                    continue
+                emotion[part], trust[part] = self.told_of(part)
+                if emotion[part] != UNKNOWN and self.told is not None:
+                    by[part] = self.told.how
+        told = self.told is not None and self.told.how in by
+        ways = [way for way in by if way is not None]
+        how = max(dict.fromkeys(ways), key=ways.count) if ways else "none"
+        used = []
+        if self.labels:
+            used.append(("name", f"the naming page showed the accuracy so far, {self.labels} times"))
+        if "dominant" in by:
+            used.append(("name", "the most frequent true emotion of each cluster's fitted rows"))
+        return Given(
+            "page" if self.looks else how,
+            self.looks,
+            categories,
+            emotion,
+            tuple(by),
+            trust if told else None,
+            tuple(self.splits),
+            tuple(used),
+            entries,
+        )
+
+
+def clean_name(name: Any) -> str:
+    """A name as it is kept: text in NFC without blanks around it.
+
+    Raises
+    ------
+    AnswerError
+        For anything but 1 to 60 printable characters.
+    """
+    text = unicodedata.normalize("NFC", name).strip() if isinstance(name, str) else ""
+    if not 0 < len(text) <= LONGEST_NAME or not text.isprintable():
+        raise AnswerError(
+            f"name {str(name)[:80]!r}: expected 1 to {LONGEST_NAME} printable characters"
+        )
+    return text
+
+
+def check_categories(names: Any) -> list[str]:
+    """The names to choose from, each cleaned.
+
+    Raises
+    ------
+    AnswerError
+        For less than two, more than a hundred, or the same twice.
+    """
+    if not isinstance(names, list) or not 2 <= len(names) <= MOST_NAMES:
+        raise AnswerError(f"names to choose from: expected 2 to {MOST_NAMES} of them")
+    cleaned = [clean_name(name) for name in names]
+    for name in cleaned:
+        if cleaned.count(name) > 1:
+            raise AnswerError(f"name {name!r} is there twice")
+    return cleaned
+
+
+def _told_of(found: dict[str, Any] | None) -> Told | None:
+    if found is None:
+        return None
+    return Told(found["how"], tuple(found["emotion"]), tuple(found["score"]))
+
+
+class Log:
+    """The file of answers of one run folder, and what follows from it.
+
+    Parameters
+    ----------
+    run : str
+        The run's folder.
+    identity : str
+        What run.json calls the run: a log of another one is refused.
+    clusters : int
+    told : Told, optional
+        What the run named its clusters by itself; kept in a log that begins now.
+    """
+
+    def __init__(self, run: str, identity: str, clusters: int, told: Told | None = None) -> None:
+        self.path = Path(run) / LOG
+        self.identity, self.clusters, self.told = identity, clusters, told
+        self.entries: list[dict[str, Any]] = []
+        self.answers = Answers(clusters, told)
+        self._read = 0
+        self.refresh()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a log at all."""
+        return bool(self.entries)
+
+    def refresh(self) -> bool:
+        """Read what was appended since; whether there was anything."""
+        if not self.path.exists() or self.path.stat().st_size == self._read:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        # A line without its end is one that a killed process left, or that is being written.
+        whole = data[: data.rfind(b"\n") + 1]
+        found = list(_entries(whole))
+        self._read += len(whole)
+        for entry in found:
+            if entry["do"] == "begin" and entry.get("identity") != self.identity:
+                raise AnswerError(
+                    f"{self.path} has the answers of another run: move it away to name this one"
+                )
+        self.entries += found
+        self._rebuild(found)
+        return bool(found)
+
+    def _rebuild(self, found: list[dict[str, Any]]) -> None:
+        if any(entry["do"] in ("undo", "begin") for entry in found):
+            self.answers = Answers.replay(self.entries, self.clusters)
+            return
+        for entry in found:
+            self.answers.apply(entry)
+
+    def append(self, entry: dict[str, Any], seen: int | None = None) -> None:
+        """Check an answer beside all that is in the log, and write it to the disk.
+
+        Parameters
+        ----------
+        entry : dict
+        seen : int, optional
+            How many entries there were when the answer was given; of an undo, which speaks of the
+            last one, it must still be true.
+
+        Raises
+        ------
+        AnswerError
+            When it does not fit; nothing is written then.
+        """
+        with self._locked() as file:
+            self.refresh()
+            if entry["do"] == "undo" and seen is not None and seen != len(self.entries):
+                raise GoneError("somebody answered meanwhile: look before you undo")
+            self.answers.check(entry)
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            lines = [] if self.entries else [self._begin(now)]
+            numbered = {"n": len(self.entries) + len(lines), "at": now, **entry}
+            lines.append(numbered)
+            file.seek(0, os.SEEK_END)
+            end = file.tell()
+            # The end of a line that a killed process began: it does not count, and is no JSON.
+            torn = b"\n" if end > self._read else b""
+            file.write(torn + b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+            file.flush()
+            os.fsync(file.fileno())
+        self.refresh()
+
+    def _begin(self, now: str) -> dict[str, Any]:
+        told = self.told
+        return {
+            "n": 0,
+            "at": now,
+            "do": "begin",
+            "identity": self.identity,
+            "clusters": self.clusters,
+            "told": None
+            if told is None
+            else {"how": told.how, "emotion": list(told.emotion), "score": list(told.score)},
+        }
+
+    @contextmanager
+    def _locked(self) -> Iterator[Any]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            try:
+                import fcntl
+            except ImportError:  # Windows has none: there, one process at a time
+                yield file
+                return
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+
+
+def _entries(data: bytes) -> Iterator[dict[str, Any]]:
+    for line in data.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "do" in entry:
+            yield entry

@@ -1,0 +1,102 @@
+"""Contact sheets as files, for a machine without a browser."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from daskfer import storage
+from daskfer.answers import Group, Log
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.name_page.gallery import Gallery
+from daskfer.name_page.pictures import labelled_sheet
+from daskfer.randomness import generator
+
+CENTRAL = 30
+"""Faces nearest to the centre: the original project looked at 14, later at 30."""
+
+RANDOM = 14
+"""Faces drawn at random, as the original project did."""
+
+COLUMNS = 10
+
+
+def write_sheets(folder: str, gallery: Gallery, log: Log, seed: int) -> int:
+    """Write ``cluster-NNN.png`` for each cluster that has faces, and names.yaml to fill in.
+
+    Parameters
+    ----------
+    folder : str
+        Where to; made if it is not there. A names.yaml that is there already is kept, because
+        somebody may have filled it in, and the new one is called names-new.yaml.
+    gallery : Gallery
+    log : Log
+    seed : int
+        Decides which faces are drawn at random.
+
+    Returns
+    -------
+    int
+        Number of pictures.
+    """
+    answers = log.answers
+    given = answers.given()
+    lines = [
+        "# Write a name behind each cluster; what stays empty gets none.",
+        f"# Names: {', '.join(answers.choices)}, or others.",
+    ]
+    count = 0
+    for number in range(gallery.clusters):
+        group = Group(f"sheet{number}", (number,))
+        members = gallery.members(group)
+        if not len(members):
+            continue
+        name = _name(str(given.categories[code]) if (code := given.emotion[number]) >= 0 else "")
+        path = os.path.join(folder, f"cluster-{number:03d}.png")
+        storage.write_whole(path, _picture(gallery, group, members, seed, number, name))
+        hint = gallery.hint(group)
+        told = "" if hint is None or hint.emotion == UNKNOWN else f", like {EMOTIONS[hint.emotion]}"
+        lines.append(f"{number}: {name}  # {len(members)} faces{told}")
+        count += 1
+    target = Path(folder) / "names.yaml"
+    if target.exists():
+        target = Path(folder) / "names-new.yaml"
+    storage.write_text(str(target), "\n".join(lines) + "\n")
+    return count
+
+
+def _name(name: str) -> str:
+    """A name as YAML writes it."""
+    import json
+
+    plain = name.isalpha() and name.lower() not in ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+    return name if plain or not name else json.dumps(name, ensure_ascii=False)
+
+
+def _picture(
+    gallery: Gallery, group: Group, members: np.ndarray, seed: int, number: int, name: str
+) -> bytes:
+    sheet = gallery.sheet(group)
+    drawn = generator(seed, "name-sheet", number).permutation(len(members))[:RANDOM]
+
+    def faces(positions: np.ndarray) -> np.ndarray:
+        if not len(positions):
+            return np.empty((0, gallery.side**2), np.uint8)
+        return gallery.pixels.rows(positions)
+
+    def of(tiles: tuple[object, ...]) -> np.ndarray:
+        return faces(np.array([tile.position for tile in tiles], np.int64))  # type: ignore[attr-defined]
+
+    title = f"Cluster {number}: {len(members):,} faces" + (f", named {name}" if name else "")
+    return labelled_sheet(
+        title,
+        [
+            (f"nearest to the centre ({min(CENTRAL, len(members))})", faces(members[:CENTRAL])),
+            (f"drawn at random ({len(drawn)})", faces(members[drawn])),
+            ("most different from each other", of(sheet.diverse)),
+            ("at the border to other clusters", of(sheet.borderline)),
+        ],
+        COLUMNS,
+    )

@@ -1,0 +1,174 @@
+"""names.yaml and the log of answers of a run folder: which follows from which.
+
+The log is the truth. ``names.yaml`` is written from it, and says from how many of its lines; what
+it says otherwise than these lines, somebody wrote by hand, and goes into the log as answers.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import yaml
+
+from daskfer import storage
+from daskfer.answers import Answers, Log, Told
+from daskfer.errors import RunFolderError, one_line
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.naming import Given, Names
+from daskfer.run_folder import OWNER, RunFolder
+
+NAMES = "names.yaml"
+
+TELLING = ("facs", "file")
+"""How a run may name its clusters so that these names stand until a person gives others. Names by
+labels do not: a person's names would be mixed with what labels say."""
+
+
+def open_log(folder: RunFolder) -> Log:
+    """The answers to a finished run so far, with what was written into names.yaml by hand.
+
+    Raises
+    ------
+    RunFolderError
+        When the folder is no finished run's, or names.yaml cannot be read.
+    AnswerError
+        When its log is another run's.
+    """
+    metrics = folder.metrics()
+    if metrics is None:
+        raise RunFolderError(f"{folder.path} has not finished: expected a finished run")
+    clusters = int(metrics["cluster"]["k"])
+    content = _read(folder)
+    identity = storage.read_json(folder.file(OWNER))["identity"]
+    log = Log(folder.path, identity, clusters, _told(content, clusters))
+    _take_over(folder, log, content)
+    return log
+
+
+def given_names(folder: RunFolder) -> Given | None:
+    """The names that a finished run's clusters were given since; None where nobody gave any."""
+    log = open_log(folder)
+    return log.answers.given(len(log.entries)) if log.begun else None
+
+
+def write_names(folder: RunFolder, log: Log, rows: np.ndarray | None = None) -> None:
+    """Write names.yaml from the log.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    log : Log
+    rows : int array (k,), optional
+        Fitted faces in each cluster, with those that splits made; by default those that the file
+        tells already.
+    """
+    given = log.answers.given(len(log.entries))
+    if rows is None:
+        known = _read(folder).get("clusters", {})
+        rows = np.array([_faces(known.get(number)) for number in range(len(given.emotion))])
+    unknown = np.full(len(given.emotion), np.nan)
+    names = Names(
+        given.emotion, given.how, given.looks, rows, unknown, score=given.trust,
+        categories=given.categories, by=given.by, splits=given.splits, answers=given.answers,
+    )  # fmt: skip
+    storage.write_text(folder.file(NAMES), as_yaml(names.as_dict()))
+
+
+def _faces(entry: Any) -> int:
+    found = entry.get("faces") if isinstance(entry, dict) else None
+    return int(found) if found is not None else 0
+
+
+def as_yaml(content: dict[str, Any]) -> str:
+    """Plain values as YAML; by libyaml, where it is there: it is ten times as fast."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True))
+
+
+def _read(folder: RunFolder) -> dict[str, Any]:
+    path = folder.file(NAMES)
+    if not storage.exists(path):
+        return {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load(storage.read_bytes(path), Loader=loader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise RunFolderError(f"{path} is not YAML: {one_line(error)}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("clusters"), dict):
+        raise RunFolderError(f"{path}: expected a key clusters with cluster: emotion in it")
+    return content
+
+
+def _names_in(content: dict[str, Any]) -> dict[int, str | None]:
+    """The names that the content of names.yaml states, by cluster."""
+    found = {}
+    for number, one in content.get("clusters", {}).items():
+        name = one.get("emotion") if isinstance(one, dict) else one
+        if isinstance(number, int):
+            found[number] = None if name is None else str(name)
+    return found
+
+
+def _told(content: dict[str, Any], clusters: int) -> Told | None:
+    if content.get("how") not in TELLING:
+        return None
+    emotion, score = [UNKNOWN] * clusters, [0.0] * clusters
+    for number, name in _names_in(content).items():
+        if 0 <= number < clusters and name in EMOTIONS:
+            emotion[number] = EMOTIONS.index(str(name))
+            entry = content["clusters"][number]
+            found = entry.get("score") if isinstance(entry, dict) else None
+            score[number] = 1.0 if found is None else float(found)
+    return Told(str(content["how"]), tuple(emotion), tuple(score))
+
+
+def _take_over(folder: RunFolder, log: Log, content: dict[str, Any]) -> None:
+    """Put into the log what names.yaml says otherwise than what it was written from."""
+    stated = _names_in(content)
+    written = _written_names(folder, log, content)
+    changed = {
+        number: name
+        for number, name in stated.items()
+        if number in written and name != written[number]
+    }
+    if changed:
+        names = {str(number): name for number, name in changed.items()}
+        log.append({"do": "names", "how": "file", "names": names})
+
+
+def _written_names(
+    folder: RunFolder, log: Log, content: dict[str, Any]
+) -> dict[int, str | None]:
+    """The names that names.yaml had when it was written, as far as that is known."""
+    if log.begun:
+        count = content.get("answers")
+        entries = log.entries[: count if isinstance(count, int) else len(log.entries)]
+        return by_cluster(Answers.replay(entries, log.clusters).given())
+    path, metrics = folder.file(NAMES), folder.file("metrics.json")
+    if storage.is_url(path) or not os.path.exists(path):
+        return {}
+    # Written before metrics.json by the run itself: nobody has touched it since.
+    if os.stat(path).st_mtime <= os.stat(metrics).st_mtime:
+        return {}
+    return _names_in_labels(folder)
+
+
+def by_cluster(given: Given) -> dict[int, str | None]:
+    """Names by cluster, None where it has none."""
+    return {
+        number: None if code == UNKNOWN else given.categories[code]
+        for number, code in enumerate(given.emotion.tolist())
+    }
+
+
+def _names_in_labels(folder: RunFolder) -> dict[int, str | None]:
+    """The names of clusters that labels.parquet has, for a names.yaml that was changed since."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(folder.file("labels.parquet"), columns=["cluster", "emotion"])
+    pairs = table.group_by("cluster").aggregate([("emotion", "max")]).to_pylist()
+    return {
+        int(pair["cluster"]): pair["emotion_max"] for pair in pairs if pair["cluster"] is not None
+    }
