@@ -36,7 +36,7 @@ class Classifier:
     Attributes
     ----------
     model : scikit-learn estimator
-        Its classes are emotion codes.
+        Its classes are codes of names: the emotions, and behind them the user's own.
     description : str
         The model's name and the parameters that were chosen.
     pseudo_label_accuracy : float
@@ -103,6 +103,7 @@ def train(
     read: Callable[[np.ndarray], Any] | None = None,
     cluster: np.ndarray | None = None,
     trust: np.ndarray | None = None,
+    categories: tuple[str, ...] = EMOTIONS,
 ) -> Classifier | None:
     """Train the second model on pseudo-labels.
 
@@ -126,6 +127,8 @@ def train(
     trust : float array (n,), optional
         How likely each pseudo-label is right, as far as the naming knows; its confidence is
         calibrated with that.
+    categories : tuple of str
+        What the codes stand for.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def train(
         from sklearn.dummy import DummyClassifier
 
         model = DummyClassifier(strategy="most_frequent").fit(points, pseudo)
-        name = EMOTIONS[int(pseudo[0])]
+        name = categories[int(pseudo[0])]
         return Classifier(model, f"constant: every cluster is named {name}", float("nan"))
     sample = drawn_rows(pseudo, method.search_rows, seed, "classify-search")
     rarest = int(np.unique(pseudo[sample], return_counts=True)[1].min())

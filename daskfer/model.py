@@ -8,14 +8,14 @@ from typing import Any
 
 from daskfer import __version__, storage
 from daskfer.classify import Classifier
-from daskfer.clusterers import Clusterer, from_arrays
+from daskfer.clusterers import AnyClusterer, from_arrays
 from daskfer.errors import RunFolderError
-from daskfer.faces import EMOTIONS
 from daskfer.naming import Names
 from daskfer.parts import AnyReducer
 from daskfer.recipe import Recipe
 
-FORMAT = 2
+FORMAT = 3
+"""Since 3, clusters.npz may hold splits, which a reader of 2 would pass over."""
 
 
 def save_estimator(estimator: Any) -> bytes:
@@ -45,8 +45,19 @@ def _is_known(kind: str) -> bool:
     return kind.startswith(("sklearn.", "numpy.")) and "lambda" not in kind
 
 
-def read_clusters(folder: str) -> Clusterer:
-    """The clusters of a model folder, which assign faces as they did when they were written."""
+def read_clusters(folder: str) -> AnyClusterer:
+    """The clusters of a model folder, which assign faces as they did when they were written.
+
+    Raises
+    ------
+    RunFolderError
+        When a newer daskfer wrote them, in a format that is not known here.
+    """
+    found = storage.read_json(storage.join(folder, "model.json"))["format"]
+    if found > FORMAT:
+        raise RunFolderError(
+            f"{folder} has format {found} and this daskfer reads up to {FORMAT}: use a newer one"
+        )
     return from_arrays(storage.read_arrays(storage.join(folder, "clusters.npz")))
 
 
@@ -55,7 +66,7 @@ def write_model(
     recipe: Recipe,
     side: int,
     reducer: AnyReducer,
-    clusters: Clusterer,
+    clusters: AnyClusterer,
     names: Names,
     classifier: Classifier | None,
     face: AnyReducer | None = None,
@@ -95,7 +106,7 @@ def write_model(
             "format": FORMAT,
             "daskfer": __version__,
             "side": side,
-            "emotions": list(EMOTIONS),
+            "emotions": list(names.categories),
             "normalize": asdict(recipe.normalize),
             "represent": asdict(recipe.represent),
             "clusters": clusters.kind,

@@ -1,4 +1,4 @@
-"""Naming: which emotion each cluster stands for."""
+"""Naming: which emotion, or other category, each cluster stands for."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ from typing import Any
 import numpy as np
 import yaml
 
-from daskfer.errors import InputError
+from daskfer.errors import InputError, RecipeError
 from daskfer.evaluate.external import contingency
 from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.recipe import Name, NameByDominant, NameByFile
+from daskfer.recipe import (
+    Name,
+    NameByDominant,
+    NameByFile,
+    NameByPage,
+    categories_of,
+    code_of,
+    fault_of,
+)
+from daskfer.recipe.categories import MOST_NAMES, checked_names
 from daskfer.splits import Split
 
 
 @dataclass(frozen=True)
 class Names:
-    """The emotion code (or UNKNOWN) of each cluster, how it was found, and what it cost.
+    """The code (or UNKNOWN) of each cluster's name, how it was found, and what it cost.
 
     Attributes
     ----------
@@ -29,13 +38,20 @@ class Names:
     rows : int64 array (k,)
         Fitted faces in each cluster.
     purity : float array (k,)
-        Share of the labelled ones among them that have that emotion; NaN where none has a label.
+        Share of the labelled ones among them that have that emotion; NaN where none has a label,
+        or the name is no emotion.
     labels_used : tuple
         Stages that read labels for it, and why.
     score, margin : float array (k,), optional
         How sure a name is, and how much surer than the next, where action units tell.
     reasons : tuple of str
         What tells of each cluster, in words.
+    categories : tuple of str
+        What the codes stand for: the seven emotions, then names of the user's own.
+    by : tuple of (str or None)
+        Where each name comes from, if not all of them from the same.
+    splits : tuple of Split
+        Those that made the last clusters.
     """
 
     emotion: np.ndarray
@@ -47,6 +63,14 @@ class Names:
     score: np.ndarray | None = None
     margin: np.ndarray | None = None
     reasons: tuple[str, ...] = ()
+    categories: tuple[str, ...] = EMOTIONS
+    by: tuple[str | None, ...] = ()
+    splits: tuple[Split, ...] = ()
+
+    @property
+    def beyond_emotions(self) -> bool:
+        """Whether a cluster has a name that is none of the seven emotions."""
+        return bool((self.emotion >= len(EMOTIONS)).any())
 
     def of(self, cluster: np.ndarray) -> np.ndarray:
         """Emotion codes, int8 (n,), of faces in these clusters; UNKNOWN where they have none."""
@@ -56,21 +80,27 @@ class Names:
         """What names.yaml holds."""
         clusters: dict[int, dict[str, Any]] = {
             number: {
-                "emotion": EMOTIONS[code] if code != UNKNOWN else None,
+                "emotion": self.categories[code] if code != UNKNOWN else None,
                 "faces": int(self.rows[number]),
-                "purity": None
-                if np.isnan(self.purity[number])
-                else round(float(self.purity[number]), 4),
+                "purity": _rounded(self.purity[number], 4),
             }
             for number, code in enumerate(self.emotion.tolist())
         }
         for number, cluster in clusters.items():
-            if self.score is not None and self.margin is not None:
-                cluster["score"] = round(float(self.score[number]), 3)
-                cluster["margin"] = round(float(self.margin[number]), 3)
+            if self.score is not None:
+                cluster["score"] = _rounded(self.score[number], 3)
+            if self.margin is not None:
+                cluster["margin"] = _rounded(self.margin[number], 3)
             if self.reasons:
                 cluster["reason"] = self.reasons[number]
-        return {"how": self.how, "looks": self.looks, "clusters": clusters}
+            if self.by:
+                cluster["by"] = self.by[number]
+        for split in self.splits:
+            clusters[split.new]["of"] = split.of
+        content: dict[str, Any] = {"how": self.how, "looks": self.looks}
+        if len(self.categories) > len(EMOTIONS):
+            content["categories"] = list(self.categories)
+        return content | {"clusters": clusters}
 
 
 @dataclass(frozen=True)
@@ -109,6 +139,10 @@ class Given:
     answers: int | None = None
 
 
+def _rounded(value: float, digits: int) -> float | None:
+    return None if np.isnan(value) else round(float(value), digits)
+
+
 def check_labels(method: Name, emotion: np.ndarray) -> None:
     """Refuse to name clusters by labels where no fitted face has one, before any work."""
     if isinstance(method, NameByDominant) and not (emotion != UNKNOWN).any():
@@ -139,36 +173,79 @@ def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int
         why = f"the most frequent true emotion of each cluster's fitted rows ({int(table.sum()):,})"
         return Names(chosen, "dominant", 0, rows, _purity(table, chosen), (("name", why),))
     if isinstance(method, NameByFile):
-        chosen = read_names(method.file, k)
+        chosen, categories = read_names(method.file, k, categories_of(method.categories))
         looks = int((chosen != UNKNOWN).sum())
         found = purity_of(cluster, emotion, chosen, "from the file")
-        return Names(chosen, "file", looks, rows, *found)
+        return Names(chosen, "file", looks, rows, *found, categories=categories)
     chosen = np.full(k, UNKNOWN, np.int8)
-    return Names(chosen, "none", 0, rows, np.full(k, np.nan))
+    categories = categories_of(method.categories if isinstance(method, NameByPage) else None)
+    return Names(chosen, method.how, 0, rows, np.full(k, np.nan), categories=categories)
 
 
-def read_names(path: str, k: int) -> np.ndarray:
-    """Emotion codes, int8 (k,), from a YAML file ``cluster: emotion`` (or a run's names.yaml).
+def given_names(given: Given, cluster: np.ndarray, emotion: np.ndarray) -> Names:
+    """Names that clusters were given after their run.
+
+    Parameters
+    ----------
+    given : Given
+    cluster : int32 array (n,)
+        Clusters of the fitted faces, after the splits.
+    emotion : int8 array (n,)
+        Their true emotions, or UNKNOWN; only the purity reads them.
+    """
+    origin = {"page": "from a person", "file": "from a file"}.get(given.how, f"by {given.how}")
+    purity, used = purity_of(cluster, emotion, given.emotion, origin)
+    return Names(
+        given.emotion,
+        given.how,
+        given.looks,
+        np.bincount(cluster, minlength=len(given.emotion)).astype(np.int64),
+        purity,
+        (*given.labels_used, *used),
+        score=given.trust,
+        categories=given.categories,
+        by=given.by,
+        splits=given.splits,
+    )
+
+
+def read_names(
+    path: str, k: int, categories: tuple[str, ...] = EMOTIONS, any_name: bool = False
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Codes, int8 (k,), from a YAML file ``cluster: emotion`` (or a run's names.yaml).
 
     Clusters that are left out or null stay unnamed.
+
+    Parameters
+    ----------
+    path : str
+    k : int
+        Number of clusters.
+    categories : tuple of str
+        What codes stand for, to begin with; those that a run's names.yaml lists come behind.
+    any_name : bool
+        Whether a name that is none of these becomes a category too, or is an error.
+
+    Returns
+    -------
+    emotion : int8 array (k,)
+    categories : tuple of str
+        What the codes stand for.
 
     Raises
     ------
     InputError
-        For a cluster that does not exist or an emotion that is none of the seven.
+        For a cluster that does not exist or a name that is not known.
     """
-    if not Path(path).is_file():
-        raise InputError(
-            f"name.file={path}: no such file; expected YAML with lines cluster: emotion"
-        )
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if isinstance(content, dict) and isinstance(content.get("clusters"), dict):
+    content = _content_of(path)
+    if isinstance(content.get("clusters"), dict):
+        if content.get("categories") is not None:
+            try:
+                listed = checked_names("categories", content["categories"])
+            except RecipeError as error:
+                raise InputError(f"{path}: {error}") from error
+            categories = _joined(path, categories, listed)
         content = content["clusters"]
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected lines cluster: emotion, got {content!r}")
     chosen = np.full(k, UNKNOWN, np.int8)
     for number, name in content.items():
         if isinstance(name, dict):
@@ -177,13 +254,41 @@ def read_names(path: str, k: int) -> np.ndarray:
             raise InputError(f"{path}: cluster {number!r}: expected a number from 0 to {k - 1}")
         if name is None:
             continue
-        if str(name).lower() not in EMOTIONS:
-            raise InputError(
-                f"{path}: emotion {name!r} of cluster {number}: expected one of "
-                f"{', '.join(EMOTIONS)}"
-            )
-        chosen[number] = EMOTIONS.index(str(name).lower())
-    return chosen
+        if fault := fault_of(name):
+            raise InputError(f"{path}: emotion {name!r} of cluster {number}: {fault}")
+        if code_of(name, categories) == UNKNOWN:
+            if not any_name:
+                raise InputError(
+                    f"{path}: emotion {name!r} of cluster {number}: expected one of "
+                    f"{', '.join(categories)}; names of your own are told by "
+                    f"--set name.categories=[...]"
+                )
+            categories = _joined(path, categories, (name.strip(),))
+        chosen[number] = code_of(name, categories)
+    return chosen, categories
+
+
+def _content_of(path: str) -> dict[Any, Any]:
+    """What a YAML file of names holds."""
+    if not Path(path).is_file():
+        raise InputError(
+            f"name.file={path}: no such file; expected YAML with lines cluster: emotion"
+        )
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected lines cluster: emotion, got {content!r}")
+    return content
+
+
+def _joined(path: str, categories: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Categories, and behind them those of the names that they do not have."""
+    new = tuple(name for name in names if code_of(name, categories) == UNKNOWN)
+    if len(categories) + len(new) > len(EMOTIONS) + MOST_NAMES:
+        raise InputError(f"{path}: more than {MOST_NAMES} names of your own: expected fewer")
+    return (*categories, *new)
 
 
 def purity_of(
@@ -200,6 +305,7 @@ def purity_of(
 
 def _purity(table: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     counts = table.sum(axis=1)
-    named = table[np.arange(len(chosen)), np.maximum(chosen, 0)]
-    known = (counts > 0) & (chosen != UNKNOWN)
+    told = (chosen != UNKNOWN) & (chosen < len(EMOTIONS))
+    named = table[np.arange(len(chosen)), np.where(told, chosen, 0)]
+    known = (counts > 0) & told
     return np.divide(named, counts, out=np.full(len(counts), np.nan), where=known)

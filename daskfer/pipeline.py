@@ -14,16 +14,16 @@ from daskfer.em import fit_mixture
 from daskfer.engine import Engine
 from daskfer.foresight import check_feasible
 from daskfer.ingest.sources import Source
-from daskfer.naming import Names
+from daskfer.naming import Given, Names
 from daskfer.parts import fit_parts, wishes_of
 from daskfer.recipe import Recipe
 from daskfer.reduce import fit_pca, identity
 from daskfer.stages.classify import Trained, train
-from daskfer.stages.cluster import Clusters, cluster
+from daskfer.stages.cluster import Clusters, cluster, refined
 from daskfer.stages.context import Context, Methods, Watch
 from daskfer.stages.evaluate import Evaluation, evaluate, figures
 from daskfer.stages.ingest import Faces, ingest, read_faces
-from daskfer.stages.name import name
+from daskfer.stages.name import give_names, name
 from daskfer.stages.parts import DEFAULT_RANGE
 from daskfer.stages.reduce import Reduced, reduce
 from daskfer.stages.represent import represent
@@ -94,8 +94,13 @@ def run(
     engine: Engine,
     watch: Watch,
     range_bytes: int = DEFAULT_RANGE,
+    given: Given | None = None,
 ) -> Result:
-    """Run all stages; those whose result is in the store are taken from there."""
+    """Run all stages; those whose result is in the store are taken from there.
+
+    Where names are `given`, the clusters are divided as they say and have these names instead of
+    those of the recipe; the scores of the clusters are still of those that were fitted.
+    """
     context = Context(recipe, store, engine, METHODS, watch)
     faces = ingest(context, sources, range_bytes)
     with watch.stage("balance", len(faces.table)):
@@ -104,10 +109,12 @@ def run(
     # While files are read, imports would fight with the workers for the interpreter; the products
     # of matrices that follow leave it free.
     with importing(modules_of(recipe)) as ahead:
-        return _after_balance(context, faces, selection, ahead)
+        return _after_balance(context, faces, selection, ahead, given)
 
 
-def _after_balance(context: Context, faces: Faces, selection: Selection, ahead: Ahead) -> Result:
+def _after_balance(
+    context: Context, faces: Faces, selection: Selection, ahead: Ahead, given: Given | None
+) -> Result:
     recipe, engine = context.recipe, context.engine
     represented = represent(context, faces, selection)
     selection = represented.among(selection)
@@ -116,9 +123,13 @@ def _after_balance(context: Context, faces: Faces, selection: Selection, ahead: 
         ahead.wait()
     reduced = reduce(context, represented, selection.fit)
     ahead.wait()
-    clusters = cluster(context, reduced, selection.fit, represented.placed)
-    names = name(context, faces.table, selection, represented, clusters)
+    fitted = clusters = cluster(context, reduced, selection.fit, represented.placed)
+    if given is None:
+        names = name(context, faces.table, selection, represented, clusters)
+    else:
+        clusters = refined(reduced, fitted, given.splits)
+        names = give_names(context, faces.table, selection, clusters, given)
     trained = train(context, faces.table, selection, represented, reduced, clusters, names)
-    found = evaluate(context, faces.table, selection, represented.features, reduced, clusters)
+    found = evaluate(context, faces.table, selection, represented.features, reduced, fitted)
     numbers = figures(context, faces, selection, reduced, clusters, names, trained, found)
     return Result(recipe, faces, selection, reduced, clusters, names, trained, found, numbers)

@@ -12,7 +12,7 @@ import yaml
 
 from daskfer import __version__, storage
 from daskfer.errors import RunFolderError
-from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.faces import UNKNOWN
 from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.quarantine import TooManyBad
 from daskfer.ingest.sources import Source
@@ -175,7 +175,7 @@ def labels_parquet(result: Result) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table, clusters = result.faces.table, result.clusters
+    table, clusters, categories = result.faces.table, result.clusters, list(result.names.categories)
     emotion = result.names.of(clusters.cluster)
     role = np.zeros(len(table), np.int8)
     for code, positions in enumerate(
@@ -186,12 +186,12 @@ def labels_parquet(result: Result) -> bytes:
         "row": pa.array(table.row, pa.int64()),
         "source": _coded(table.source, list(result.faces.sources)),
         "cluster": pa.array(clusters.cluster, pa.int32(), mask=clusters.cluster == UNKNOWN),
-        "emotion": _coded(emotion, list(EMOTIONS), emotion == UNKNOWN),
+        "emotion": _coded(emotion, categories, emotion == UNKNOWN),
         "confidence": pa.array(clusters.confidence, pa.float32()),
         "role": _coded(role, ["none", "fit", "validation", "test"]),
     }
     if result.trained is not None:
-        columns["predicted"] = _coded(result.trained.emotion, list(EMOTIONS))
+        columns["predicted"] = _coded(result.trained.emotion, categories)
         columns["predicted_confidence"] = pa.array(result.trained.confidence, pa.float32())
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)

@@ -63,7 +63,31 @@ def is_second(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
     """Which points (n, c) are nearer to the second of two centres (2, c), bool (n,)."""
     direction = centers[1] - centers[0]
     middle = centers.sum(axis=0) / 2
-    return np.asarray((points.astype(np.float64) - middle) @ direction > 0)
+    # Row by row, unlike a product of matrices, whose last digits depend on the rows beside.
+    along = (np.ascontiguousarray(points, np.float64) - middle) * direction
+    return np.asarray(along.sum(axis=1) > 0)
+
+
+def apply(
+    cluster: np.ndarray, nearest: np.ndarray, members: np.ndarray, rows: np.ndarray, split: Split
+) -> None:
+    """Divide the members of a cluster in place.
+
+    Parameters
+    ----------
+    cluster : int32 array (n,)
+    nearest : float64 array (n,)
+        Squared distances to the centres.
+    members : int64 array (m,)
+        Positions of the cluster's points.
+    rows : array (m, c)
+        These points.
+    split : Split
+    """
+    second = is_second(rows, split.centers)
+    cluster[members[second]] = split.new
+    own = split.centers[second.astype(np.int64)]
+    nearest[members] = ((rows.astype(np.float64) - own) ** 2).sum(axis=1)
 
 
 def refine(
@@ -84,11 +108,6 @@ def refine(
     cluster, nearest = cluster.copy(), nearest.copy()
     for split in splits:
         members = np.flatnonzero(cluster == split.of)
-        if len(members) == 0:
-            continue
-        rows = points.rows(members).astype(np.float64)
-        second = is_second(rows, split.centers)
-        cluster[members[second]] = split.new
-        own = split.centers[second.astype(np.int64)]
-        nearest[members] = ((rows - own) ** 2).sum(axis=1)
+        if len(members):
+            apply(cluster, nearest, members, points.rows(members), split)
     return cluster, nearest

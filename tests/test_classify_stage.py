@@ -14,9 +14,10 @@ from alone import context_of
 from daskfer import storage
 from daskfer.balance import Selection
 from daskfer.blocks import BlockFiles, starts_of
-from daskfer.classify import LEAST_OF_A_NAME
+from daskfer.classify import LEAST_OF_A_NAME, Scores
 from daskfer.errors import RecipeError
-from daskfer.faces import UNKNOWN
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.naming import Names
 from daskfer.recipe import Classify, Recipe
 from daskfer.stages.classify import Trained, train
 from daskfer.stages.context import Methods
@@ -25,7 +26,13 @@ from daskfer.store import StageFolder
 SIZES = [120, 60, 20, 100]
 
 
-def trained(folder: Path, emotion: list[int], sizes: list[int] = SIZES, **keys: Any) -> Trained:
+def trained(
+    folder: Path,
+    emotion: list[int],
+    sizes: list[int] = SIZES,
+    categories: tuple[str, ...] = EMOTIONS,
+    **keys: Any,
+) -> Trained:
     """The second model of clusters far apart, of these sizes and with these names."""
     cluster = np.repeat(np.arange(len(sizes)), sizes).astype(np.int32)
     rows = len(cluster)
@@ -42,12 +49,12 @@ def trained(folder: Path, emotion: list[int], sizes: list[int] = SIZES, **keys: 
     nothing = np.zeros(0, np.int64)
     found = train(
         context,
-        SimpleNamespace(emotion=named[cluster]),  # type: ignore[arg-type]
+        SimpleNamespace(emotion=np.minimum(named, 6)[cluster]),  # type: ignore[arg-type]
         Selection(np.arange(rows), nothing, nothing),
         SimpleNamespace(),  # type: ignore[arg-type]
         SimpleNamespace(points=files),  # type: ignore[arg-type]
         SimpleNamespace(cluster=cluster, key="clusters"),  # type: ignore[arg-type]
-        SimpleNamespace(emotion=named, score=None, of=lambda cluster: named[cluster]),  # type: ignore[arg-type]
+        Names(named, "page", 1, np.array(sizes), np.ones(len(sizes)), categories=categories),
     )
     assert found is not None
     return found
@@ -93,3 +100,18 @@ def test_on_a_drawn_part_of_many_rows_with_no_name_left_out(tmp_path: Path) -> N
         "(--set classify.train_rows=N takes more)",
     )
     assert found.train.accuracy == 1
+
+
+def test_names_that_are_no_emotions_are_learnt_and_not_scored_by_labels(tmp_path: Path) -> None:
+    categories = (*EMOTIONS, "calm", "tense")
+    found = trained(tmp_path, [7, 8, UNKNOWN, 3], categories=categories)
+    assert sorted(set(found.emotion.tolist())) == [3, 7, 8]
+    assert found.train == found.test == Scores(None, None, None, None)
+    # Emotions alone are scored, whatever else might have been said.
+    assert trained(tmp_path, [4, 5, UNKNOWN, 3], categories=categories).train.accuracy is not None
+
+
+def test_a_single_name_of_ones_own_is_told_and_not_taken_for_another(tmp_path: Path) -> None:
+    for name in ("calm", "tense"):
+        found = trained(tmp_path, [7, 7, 7, UNKNOWN], categories=(*EMOTIONS, name))
+        assert found.classifier.description == f"constant: every cluster is named {name}"

@@ -11,8 +11,9 @@ import yaml
 
 from daskfer.errors import InputError
 from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.naming import Names, name_clusters, read_names
-from daskfer.recipe import NameByDominant, NameByFile, NoNames
+from daskfer.naming import Given, Names, given_names, name_clusters, read_names
+from daskfer.recipe import NameByDominant, NameByFile, NameByPage, NoNames
+from daskfer.splits import Split
 
 CLUSTER = np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int32)
 EMOTION = np.array([3, 3, 0, 5, 4, UNKNOWN, UNKNOWN, UNKNOWN], np.int8)
@@ -77,7 +78,77 @@ def test_a_file_of_names(path: Path) -> None:
 def test_a_runs_own_names_are_a_file_of_names(path: Path) -> None:
     names = name_clusters(NameByDominant(), CLUSTER, EMOTION, 4)
     path.write_text(yaml.safe_dump(names.as_dict(), sort_keys=False))
-    assert read_names(str(path), 4).tolist() == names.emotion.tolist()
+    found, categories = read_names(str(path), 4)
+    assert found.tolist() == names.emotion.tolist()
+    assert categories == EMOTIONS
+
+
+def test_names_of_ones_own_in_a_file(path: Path) -> None:
+    path.write_text("0: Calm\n2: HAPPY\n3: tense\n")
+    method = NameByFile(file=str(path), categories=("happy", "calm", "tense"))
+    names = name_clusters(method, CLUSTER, EMOTION, 4)
+    assert names.categories == (*EMOTIONS, "calm", "tense")
+    assert names.emotion.tolist() == [7, UNKNOWN, 3, 8]
+    assert names.beyond_emotions
+    # No label is called calm.
+    assert np.isnan(names.purity).all()
+    content = names.as_dict()
+    assert content["categories"] == [*EMOTIONS, "calm", "tense"]
+    assert [one["emotion"] for one in content["clusters"].values()] == [
+        "calm", None, "happy", "tense",
+    ]  # fmt: skip
+    # What we wrote is read as it is, without any key of the recipe.
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    found, categories = read_names(str(path), 4)
+    assert found.tolist() == names.emotion.tolist()
+    assert categories == names.categories
+
+
+def test_any_name_may_be_taken(path: Path) -> None:
+    path.write_text("0: calm\n1: Tense\n2: CALM\n3: sad\n")
+    found, categories = read_names(str(path), 4, any_name=True)
+    assert categories == (*EMOTIONS, "calm", "Tense")
+    assert found.tolist() == [7, 8, 7, 4]
+    path.write_text("".join(f"{number}: name {number}\n" for number in range(101)))
+    with pytest.raises(InputError, match="more than 100 names of your own"):
+        read_names(str(path), 101, any_name=True)
+
+
+def test_clusters_that_wait_for_a_person() -> None:
+    names = name_clusters(NameByPage(categories=("calm", "sad")), CLUSTER, EMOTION, 3)
+    assert (names.how, names.looks, names.labels_used) == ("page", 0, ())
+    assert names.emotion.tolist() == [UNKNOWN] * 3
+    assert names.categories == (*EMOTIONS, "calm")
+
+
+def test_given_names_by_hand() -> None:
+    split = Split(2, 3, np.zeros((2, 1)))
+    given = Given(
+        "page", 4, (*EMOTIONS, "calm"), np.array([3, UNKNOWN, 7, 4], np.int8),
+        ("page", None, "page", "facs"), np.array([1, np.nan, 1, 0.7]), (split,), (("look", "why"),),
+    )  # fmt: skip
+    cluster = np.array([0, 0, 0, 1, 1, 2, 3, 3], np.int32)
+    names = given_names(given, cluster, EMOTION)
+    assert names.rows.tolist() == [3, 2, 1, 2]
+    assert names.purity[0] == pytest.approx(2 / 3)
+    assert np.isnan(names.purity[1:]).all()
+    assert names.labels_used == (
+        ("look", "why"),
+        ("name", "the purity beside each name in names.yaml; the names come from a person"),
+    )
+    assert names.as_dict() == {
+        "how": "page",
+        "looks": 4,
+        "categories": [*EMOTIONS, "calm"],
+        "clusters": {
+            0: {"emotion": "happy", "faces": 3, "purity": 0.6667, "score": 1.0, "by": "page"},
+            1: {"emotion": None, "faces": 2, "purity": None, "score": None, "by": None},
+            2: {"emotion": "calm", "faces": 1, "purity": None, "score": 1.0, "by": "page"},
+            3: {
+                "emotion": "sad", "faces": 2, "purity": None, "score": 0.7, "by": "facs", "of": 2,
+            },
+        },
+    }  # fmt: skip
 
 
 def test_as_dict_by_hand() -> None:
@@ -97,7 +168,7 @@ def test_as_dict_by_hand() -> None:
 @pytest.mark.parametrize("code", range(7))
 def test_every_emotion_has_its_name(code: int, path: Path) -> None:
     path.write_text(f"0: {EMOTIONS[code]}\n")
-    assert read_names(str(path), 1).tolist() == [code]
+    assert read_names(str(path), 1)[0].tolist() == [code]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +179,13 @@ def test_every_emotion_has_its_name(code: int, path: Path) -> None:
         ("true: happy\n", "cluster True"),
         ("a: happy\n", "cluster 'a'"),
         ("0: joyful\n", "emotion 'joyful' of cluster 0: expected one of angry"),
-        ("0: 3\n", "emotion 3 of cluster 0"),
+        ("0: 3\n", "emotion 3 of cluster 0: YAML takes it for a number; write it in quotes"),
+        ("0: yes\n", "emotion True of cluster 0: YAML takes it for true or false"),
+        ("0: [happy]\n", "cluster 0: YAML takes it for a list"),
+        ("0: ''\n", "emotion '' of cluster 0: it is empty"),
+        ("0: calm\n", r"expected one of angry, .*neutral; .*--set name\.categories=\[\.\.\.\]"),
+        ("categories: calm\nclusters: {0: calm}\n", "categories='calm': expected a list of names"),
+        ("categories: [a, A]\nclusters: {0: a}\n", "the name 'A' is there twice"),
         ("- happy\n", "expected lines cluster: emotion"),
         ("", "expected lines cluster: emotion"),
         ("0: [happy\n", "is not YAML"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from daskfer.cli.options import DEFAULT_RECIPE
 from daskfer.errors import RecipeError
+from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.foresight import check_parts
 from daskfer.recipe import (
     BalanceByClass,
@@ -22,6 +23,7 @@ from daskfer.recipe import (
     IncrementalPca,
     KMeansClusters,
     NameByFile,
+    NameByPage,
     NoBalance,
     NoNames,
     NoReduction,
@@ -31,6 +33,8 @@ from daskfer.recipe import (
     RandomSplit,
     Recipe,
     Svd,
+    categories_of,
+    code_of,
     load_recipe,
     recipe_from_dict,
     shipped_recipes,
@@ -115,6 +119,48 @@ def test_the_second_models_rows_may_be_balanced() -> None:
     assert recipe.classify == Classify(balance="cluster", per_cluster=500)
     assert load_recipe("hog", ["classify.balance=null"]).classify.balance == "none"
     assert load_recipe("hog", ["classify.per_cluster=min"]).classify.per_cluster == "min"
+
+
+def test_a_user_may_have_names_of_her_own() -> None:
+    assert load_recipe("hog", ["name.how=page"]).name == NameByPage(categories=None)
+    recipe = load_recipe("hog", ["name.how=page", "name.categories=[ calm, Happy, 'yes']"])
+    assert recipe.name == NameByPage(categories=("calm", "Happy", "yes"))
+    assert recipe.as_dict()["name"]["categories"] == ["calm", "Happy", "yes"]
+    assert recipe_from_dict(yaml.safe_load(recipe.as_yaml())) == recipe
+    both = load_recipe("hog", ["name.how=file", "name.file=n.yaml", "name.categories=[a, b]"])
+    assert both.name == NameByFile(file="n.yaml", categories=("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("calm", r"name\.categories='calm': expected a list of names"),
+        ("yes", r"name\.categories=True: expected a list of names"),
+        ("[calm]", r"name\.categories lists 1: expected 2 to 100 names"),
+        (str([f"n{number}" for number in range(101)]), "lists 101: expected 2 to 100"),
+        ("[calm, yes]", "the name True: YAML takes it for true or false; write it in quotes"),
+        ("[calm, 3]", "the name 3: YAML takes it for a number; write it in quotes"),
+        ("[calm, null]", "the name None: YAML takes it for no value"),
+        ("[calm, [tense]]", "YAML takes it for a list"),
+        ("[calm, ' ']", "the name ' ': it is empty"),
+        ("[calm, Calm]", "the name 'Calm' is there twice"),
+        (f"[calm, {'x' * 61}]", "it has 61 characters; expected at most 60"),
+        ('[calm, "a\\tb"]', "it holds a control character"),
+        ('[calm, "a\\nb"]', "it holds a control character"),
+    ],
+)
+def test_lists_of_names_that_are_refused(value: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("hog", ["name.how=page", f"name.categories={value}"])
+
+
+def test_codes_of_names() -> None:
+    assert categories_of(None) == EMOTIONS
+    categories = categories_of(["Happy", "calm", "sad", "Tense"])
+    assert categories == (*EMOTIONS, "calm", "Tense")
+    assert [code_of(name, categories) for name in ("HAPPY", " calm", "tense", "bored")] == [
+        3, 7, 8, UNKNOWN,
+    ]  # fmt: skip
 
 
 def test_set_of_what_has_no_stage() -> None:

@@ -7,6 +7,7 @@ labels on any number of workers.
 
 from __future__ import annotations
 
+from daskfer.recipe.categories import categories_of, code_of, fault_of
 from daskfer.recipe.expression import PARTS, Expression, Parts
 from daskfer.recipe.reading import load_recipe, recipe_from_dict, shipped_recipes
 from daskfer.recipe.sections import (
@@ -24,6 +25,7 @@ from daskfer.recipe.sections import (
     NameByDominant,
     NameByFacs,
     NameByFile,
+    NameByPage,
     NoBalance,
     NoNames,
     NoReduction,
@@ -58,6 +60,7 @@ __all__ = [
     "NameByDominant",
     "NameByFacs",
     "NameByFile",
+    "NameByPage",
     "NoBalance",
     "NoNames",
     "NoReduction",
@@ -74,6 +77,9 @@ __all__ = [
     "Split",
     "Svd",
     "UsageSplit",
+    "categories_of",
+    "code_of",
+    "fault_of",
     "load_recipe",
     "recipe_from_dict",
     "shipped_recipes",

@@ -24,6 +24,7 @@ from daskfer.recipe.sections import (
     NameByDominant,
     NameByFacs,
     NameByFile,
+    NameByPage,
     NoBalance,
     NoNames,
     NoReduction,
@@ -49,7 +50,7 @@ _STAGES: dict[str, tuple[type, ...]] = {
     "represent": (Pixels, Hog, Expression),
     "reduce": (IncrementalPca, Pca, Svd, Parts, NoReduction),
     "cluster": (KMeansClusters, Gmm),
-    "name": (NameByDominant, NameByFile, NameByFacs, NoNames),
+    "name": (NameByDominant, NameByFile, NameByFacs, NameByPage, NoNames),
     "classify": (Classify,),
     "evaluate": (Evaluate,),
 }

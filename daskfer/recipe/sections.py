@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import yaml
 
+from daskfer.recipe.categories import checked_names
 from daskfer.recipe.expression import Expression, Parts
 from daskfer.recipe.values import check
 
@@ -243,16 +244,37 @@ class NameByDominant:
 
 @dataclass(frozen=True)
 class NameByFile:
-    """Each cluster gets the emotion that a file (cluster → emotion) states."""
+    """Each cluster gets the emotion that a file (cluster → emotion) states.
+
+    The file may also use the names in `categories`.
+    """
 
     how: Literal["file"] = "file"
     file: str = ""
+    categories: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check(
             bool(self.file),
             "name.how=file needs the file too: --set name.file=names.yaml (cluster: emotion)",
         )
+        if self.categories is not None:
+            checked_names("name.categories", self.categories)
+
+
+@dataclass(frozen=True)
+class NameByPage:
+    """Clusters stay unnamed until a person names them, after the run (``daskfer name``).
+
+    `categories` are the names that are offered there; by default the seven emotions.
+    """
+
+    how: Literal["page"] = "page"
+    categories: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.categories is not None:
+            checked_names("name.categories", self.categories)
 
 
 @dataclass(frozen=True)
@@ -347,7 +369,7 @@ Balance = NoBalance | BalanceByClass
 Represent = Pixels | Hog | Expression
 Reduce = IncrementalPca | Pca | Svd | Parts | NoReduction
 Cluster = KMeansClusters | Gmm
-Name = NameByDominant | NameByFile | NameByFacs | NoNames
+Name = NameByDominant | NameByFile | NameByFacs | NameByPage | NoNames
 
 
 @dataclass(frozen=True)
@@ -373,11 +395,16 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain values, in the order of the stages."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self, dict_factory=_plain)
 
     def as_yaml(self) -> str:
         """The recipe as the text of a YAML file."""
         return yaml.safe_dump(self.as_dict(), sort_keys=False)
+
+
+def _plain(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A section with lists for tuples, as YAML reads them back."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in items}
 
 
 def _at_least_one(stage: str, components: int) -> None:

@@ -6,6 +6,7 @@ import difflib
 from typing import Any, Literal, get_args, get_origin
 
 from daskfer.errors import RecipeError
+from daskfer.recipe.categories import checked_names
 
 
 def check(condition: bool, message: str) -> None:
@@ -16,6 +17,8 @@ def check(condition: bool, message: str) -> None:
 
 def checked(key: str, value: Any, kind: Any) -> Any:
     """The value if it is of the kind, with whole floats and numbers in text brought over."""
+    if kind == tuple[str, ...] | None:
+        return None if value is None else checked_names(key, value)
     options = get_args(kind) if get_origin(kind) is not Literal else ()
     if get_origin(kind) is Literal:
         if value is None and "none" in get_args(kind):

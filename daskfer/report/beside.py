@@ -111,7 +111,7 @@ def head_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure, ...]:
             look_up(metrics, "classifier", "chance_accuracy"),
             "always answering their most frequent emotion",
             "Held-out faces whose true emotion the classifier says.",
-            missing_test(metrics),
+            missing_test(result, metrics),
         ),
         figure(
             "Silhouette",
@@ -125,10 +125,16 @@ def head_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure, ...]:
     )
 
 
-def missing_test(metrics: dict[str, Any]) -> str:
+BEYOND = "names beyond the seven emotions are in use"
+"""Why true labels, which are emotions, do not score the classifier."""
+
+
+def missing_test(result: Result, metrics: dict[str, Any]) -> str:
     """Why there is no accuracy on test faces."""
     if look_up(metrics, "classifier") is None:
         return "no classifier was trained"
+    if result.names.beyond_emotions:
+        return BEYOND
     if look_up(metrics, "rows", "test") == 0:
         return "no rows were held out for the test"
     return "no test row states its emotion"
@@ -139,6 +145,8 @@ def classifier_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure,
     selection, emotion = result.selection, result.faces.table.emotion
     pseudo = result.names.of(result.clusters.cluster[selection.fit])
     unlabelled = "none of these rows states its emotion"
+    if result.names.beyond_emotions:
+        unlabelled = BEYOND
     constant = "always answering their most frequent emotion"
     tested = emotion[selection.test]
     found: dict[str, Any] = look_up(metrics, "classifier") or {}
@@ -164,18 +172,19 @@ def classifier_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure,
             "Accuracy on test faces", look_up(found, "test_accuracy"),
             look_up(found, "chance_accuracy"), constant,
             "Held-out faces that nothing was chosen on: the figure to quote.",
-            missing_test(metrics),
+            missing_test(result, metrics),
         ),
         figure(
             "Balanced accuracy on test faces", look_up(found, "test_balanced_accuracy"),
             _constant_recall(tested), "any one constant answer",
-            "The mean over the emotions of the share that is recognised.", missing_test(metrics),
+            "The mean over the emotions of the share that is recognised.",
+            missing_test(result, metrics),
         ),
         figure(
             "Macro F1 on test faces", look_up(found, "test_macro_f1"),
             _constant_f1(tested), constant,
             "The mean over the emotions of F1, which also counts false alarms.",
-            missing_test(metrics),
+            missing_test(result, metrics),
         ),
     )  # fmt: skip
 

@@ -98,7 +98,7 @@ def _card(
     picked: sheets.Picked,
     pictures: tuple[np.ndarray, np.ndarray],
 ) -> Card:
-    name = emotion_name(int(result.names.emotion[number]))
+    name = emotion_name(int(result.names.emotion[number]), result.names.categories)
     emotion = result.faces.table.emotion
     confidence = result.clusters.confidence[members]
     title = f"cluster {number} ({name})"
@@ -136,6 +136,8 @@ def _purity(result: Result, table: np.ndarray, number: int) -> tuple[str, str]:
     code, purity = int(result.names.emotion[number]), float(result.names.purity[number])
     if code == UNKNOWN:
         return "none without a name", ""
+    if code >= len(EMOTIONS):
+        return "no true label is called so", ""
     if np.isnan(purity):
         return MISSING, ""
     return f"{percent(purity)} are {EMOTIONS[code]}", percent(table[:, code].sum() / table.sum())
@@ -178,8 +180,8 @@ def emotion_rows(result: Result) -> tuple[HeatRow, ...]:
         return ()
     shown, names = largest(result), result.names.emotion
     lines = [
-        Counts(str(number), table[number], int(names[number]), emotion_name(int(names[number])))
-        for number in shown
+        Counts(str(number), table[number], code, emotion_name(code, result.names.categories))
+        for number, code in zip(shown, names[shown].tolist(), strict=True)
     ]
     rest = np.delete(table, shown, axis=0)
     if len(rest):

@@ -38,7 +38,10 @@ class HeatRow:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a row is made from: counts, int (7,), and the column of its own emotion, if any."""
+    """What a row is made from: counts, int (7,), and the column of its own emotion, if any.
+
+    A name that is no emotion has no column.
+    """
 
     name: str
     counts: np.ndarray

@@ -32,6 +32,9 @@ def steps(result: Result) -> tuple[tuple[str, str], ...]:
                   "classify"):  # fmt: skip
         section = recipe.get(stage, {})
         method = str(section.get(SELECTORS.get(stage, "method"), "–"))
+        if stage == "name":
+            # Names may have been given since, in another way.
+            method = result.names.how
         number = section.get(KEY_FIGURES.get(stage, ""))
         key = KEY_FIGURES.get(stage, "").replace("per_class", "a class")
         shown.append((stage, method if number is None else f"{method}, {number} {key}"))
@@ -98,16 +101,31 @@ def naming(result: Result, metrics: dict[str, Any]) -> str:
             "Beside an action unit stands by how many standard deviations the cluster's faces "
             "show more of it than usual."
         )
-    if how in ("file", "page"):
-        by = "from a file" if how == "file" else "by a person who looked at sheets like these"
-        return f"The clusters were named {by}, at a cost of {plural(looks, 'look')}."
+    if how == "page":
+        return _named_on_a_page(result, looks)
+    if how == "file":
+        return f"The clusters were named from a file, at a cost of {plural(looks, 'look')}."
     return f"The clusters were named by the method “{how}”, with {plural(looks, 'look')}."
 
 
+def _named_on_a_page(result: Result, looks: int) -> str:
+    """What a person did, and what became of the names that were there before."""
+    names = result.names
+    named = names.emotion != UNKNOWN
+    if not named.any():
+        return "The clusters wait for a person to name them: run daskfer name on this folder."
+    sentence = f"The clusters were named by a person who looked at {plural(looks, 'sheet')}"
+    kept = sum(by == "facs" and known for by, known in zip(names.by, named.tolist(), strict=False))
+    if kept:
+        all_names = plural(int(named.sum()), "name")
+        sentence += f"; {kept:,} of {all_names} were kept from action units"
+    return f"{sentence}."
+
+
 def absent_names(result: Result) -> str:
-    """Which emotions no cluster is named after; empty when there is none, or no name at all."""
+    """Which categories no cluster is named after; empty when there is none, or no name at all."""
     given = set(result.names.emotion.tolist()) - {UNKNOWN}
-    absent = [name for code, name in enumerate(EMOTIONS) if code not in given]
+    absent = [name for code, name in enumerate(result.names.categories) if code not in given]
     if not given or not absent:
         return ""
     return (
@@ -161,6 +179,11 @@ def classifier(result: Result, metrics: dict[str, Any]) -> str:
     """What the classifier is worth on test faces, in words."""
     found = look_up(metrics, "classifier")
     accuracy, chance = look_up(found, "test_accuracy"), look_up(found, "chance_accuracy")
+    if result.names.beyond_emotions:
+        return (
+            "What it is worth cannot be said: names beyond the seven emotions are in use, and the "
+            "labels of the faces are emotions."
+        )
     if accuracy is None or chance is None:
         return "What it is worth cannot be said: there are no test faces of known emotion."
     tested = result.faces.table.emotion[result.selection.test]

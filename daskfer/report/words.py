@@ -64,9 +64,9 @@ def size(value: float | None) -> str:
     return f"{value:.0f} B"
 
 
-def emotion_name(code: int) -> str:
-    """Name of an emotion code; UNKNOWN is a cluster that has none."""
-    return UNNAMED if code == UNKNOWN else EMOTIONS[code]
+def emotion_name(code: int, categories: tuple[str, ...] = EMOTIONS) -> str:
+    """Name of a code; UNKNOWN is a cluster that has none."""
+    return UNNAMED if code == UNKNOWN else categories[code]
 
 
 def file_name(path: str) -> str:

@@ -13,7 +13,7 @@ from daskfer import classify, storage
 from daskfer.balance import Selection, balance_clusters
 from daskfer.blocks import BlockFiles, StoredRows, cut
 from daskfer.classify import Classifier, Scores, drawn_rows
-from daskfer.faces import UNKNOWN, FaceTable
+from daskfer.faces import EMOTIONS, UNKNOWN, FaceTable
 from daskfer.model import load_estimator, save_estimator
 from daskfer.naming import Names
 from daskfer.parts import AnyReducer
@@ -76,6 +76,9 @@ def train(
         emotion, confidence = predictions(context, learned, np.arange(len(table.emotion)))
 
         def scored(rows: np.ndarray) -> Scores:
+            if names.beyond_emotions:
+                # True labels are emotions: beside other names they say nothing.
+                return Scores(None, None, None, None)
             return classify.score(emotion[rows], table.emotion[rows], confidence[rows])
 
         return Trained(
@@ -116,8 +119,13 @@ def learn(
 
     trust = None if names.score is None else names.score.astype(np.float64)
     known = (names.emotion,) if trust is None else (names.emotion, trust)
-    ingredients = (clusters.key, array_fingerprint(*known))
-    return _learned(context, seen, ingredients, chosen, clusters.cluster, trust)
+    ingredients = [clusters.key, array_fingerprint(*known)]
+    if names.beyond_emotions:
+        # Their codes stand for other names in other runs, and a description may tell them.
+        ingredients += names.categories[len(EMOTIONS) :]
+    return _learned(
+        context, seen, tuple(ingredients), chosen, clusters.cluster, trust, names.categories
+    )
 
 
 def learn_labels(
@@ -140,11 +148,12 @@ def _learned(
     chosen: Callable[[], tuple[np.ndarray, np.ndarray, list[str]]],
     cluster: np.ndarray | None = None,
     trust: np.ndarray | None = None,
+    categories: tuple[str, ...] = EMOTIONS,
 ) -> Learned | None:
     """The model that the store has for these ingredients, or one trained on the chosen rows.
 
     `cluster` (n,) is that of every face, where the labels are names of clusters; `trust` (k,) is
-    how likely each name is right, where the naming tells.
+    how likely each name is right, where the naming tells; `categories` are what labels stand for.
     """
     recipe = context.recipe
     folder = context.store.stage(
@@ -170,6 +179,7 @@ def _learned(
                     lambda sample: StoredRows(seen.points, rows[sample]),
                     None if cluster is None else cluster[rows],
                     None if cluster is None or trust is None else trust[cluster[rows]],
+                    categories,
                 )
             if found is not None:
                 storage.write_whole(path, save_estimator(found.model))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,13 +10,15 @@ import numpy as np
 from daskfer import storage
 from daskfer.blocks import BlockFiles, cut
 from daskfer.cluster import check_clusters, largest_first, starting_centers
-from daskfer.clusterers import Clusterer, from_arrays
+from daskfer.clusterers import AnyClusterer, Clusterer, divided, from_arrays
 from daskfer.em import starting_mixture
 from daskfer.faces import UNKNOWN
 from daskfer.mixture import Mixture, check_columns
 from daskfer.recipe import Gmm
+from daskfer.splits import Split, refine
 from daskfer.stages.context import Context
 from daskfer.stages.reduce import Reduced
+from daskfer.store import fingerprint
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Clusters:
 
     Attributes
     ----------
-    model : Clusterer
+    model : AnyClusterer
     cluster : int32 array (n,)
         UNKNOWN for faces without landmarks.
     confidence : float32 array (n,)
@@ -34,7 +37,7 @@ class Clusters:
     key : str
     """
 
-    model: Clusterer
+    model: AnyClusterer
     cluster: np.ndarray
     confidence: np.ndarray
     nearest: np.ndarray
@@ -70,6 +73,24 @@ def cluster(context: Context, reduced: Reduced, fit: np.ndarray, placed: np.ndar
         np.where(placed, arrays["confidence"], np.float32(0)),
         arrays["nearest"],
         folder.path.rsplit("/", 1)[-1],
+    )
+
+
+def refined(reduced: Reduced, clusters: Clusters, splits: Sequence[Split]) -> Clusters:
+    """The clusters after a person's splits; without any they are the same.
+
+    How sure an assignment is stays that of the cluster as it was fitted.
+    """
+    if not splits:
+        return clusters
+    cluster, nearest = refine(clusters.cluster, clusters.nearest, reduced.points, splits)
+    told = [(split.of, split.new, split.centers.astype(np.float64).tolist()) for split in splits]
+    return Clusters(
+        divided(clusters.model, splits),
+        cluster,
+        clusters.confidence,
+        nearest,
+        fingerprint(clusters.key, told),
     )
 
 

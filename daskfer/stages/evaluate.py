@@ -294,14 +294,26 @@ def _notes(
             f"{lost:,} faces have no landmarks to speak of, and so no cluster"
             + ("" if trained is None else "; the second model labels them by what else is known")
         )
+    if names.splits:
+        total = len(names.emotion)
+        notes.append(
+            f"clusters were divided after the run, which made {total:,} of "
+            f"{total - len(names.splits):,}: the figures of the clusters are of those before"
+        )
     unnamed = int((names.emotion == UNKNOWN).sum())
-    if names.how != "none" and unnamed:
+    waiting = names.how == "page" and unnamed == len(names.emotion)
+    if names.how != "none" and unnamed and not waiting:
         notes.append(f"{unnamed} of {len(names.emotion)} clusters have no name, nor their faces")
     known = tested[tested != UNKNOWN]
     if len(known) and (known == known[0]).all():
         notes.append("all labels of the test are the same: the scores beside them say nothing")
     notes += trained.notes if trained is not None else ()
-    if trained is not None and len(selection.test) == 0:
+    if trained is not None and names.beyond_emotions:
+        notes.append(
+            "names beyond the seven emotions are in use, so the labels of the faces cannot score "
+            "the second model"
+        )
+    elif trained is not None and len(selection.test) == 0:
         notes.append("no rows are held out, so the second model could not be tested")
     elif trained is not None and not (tested != UNKNOWN).any():
         notes.append("the held-out rows have no labels, so the second model could not be tested")

@@ -1,4 +1,4 @@
-"""Name: an emotion for each cluster, by labels, by a file, or by what its faces do."""
+"""Name: an emotion for each cluster, by labels, a file, what its faces do, or a person."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from daskfer.balance import Selection
 from daskfer.blocks import cut
+from daskfer.errors import InputError
 from daskfer.faces import FaceTable
-from daskfer.naming import Names, name_clusters, purity_of
+from daskfer.naming import Given, Names, given_names, name_clusters, purity_of
 from daskfer.randomness import drawn_part
 from daskfer.recipe import NameByFacs, Parts
 from daskfer.represent import FeatureRows
@@ -44,6 +45,27 @@ def name(
         return name_clusters(
             method, clusters.cluster[fit], table.emotion[fit], len(clusters.centers)
         )
+
+
+def give_names(
+    context: Context, table: FaceTable, selection: Selection, clusters: Clusters, given: Given
+) -> Names:
+    """Names that the clusters, after the splits, were given since their run.
+
+    Raises
+    ------
+    InputError
+        When they are names of other clusters.
+    """
+    count = len(clusters.centers)
+    if len(given.emotion) != count:
+        raise InputError(
+            f"{len(given.emotion):,} names were given, and there are {count:,} clusters: expected "
+            "names of this run's clusters"
+        )
+    with context.watch.stage("name", count):
+        fit = selection.fit
+        return given_names(given, clusters.cluster[fit], table.emotion[fit])
 
 
 def _by_action_units(
