@@ -323,7 +323,8 @@ class Answers:
         how = max(dict.fromkeys(ways), key=ways.count) if ways else "none"
         used = []
         if self.labels:
-            used.append(("name", f"the naming page showed the accuracy so far, {self.labels} times"))
+            why = f"the naming page showed the accuracy so far, {self.labels} times"
+            used.append(("name", why))
         if "dominant" in by:
             used.append(("name", "the most frequent true emotion of each cluster's fitted rows"))
         return Given(

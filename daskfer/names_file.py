@@ -138,9 +138,7 @@ def _take_over(folder: RunFolder, log: Log, content: dict[str, Any]) -> None:
         log.append({"do": "names", "how": "file", "names": names})
 
 
-def _written_names(
-    folder: RunFolder, log: Log, content: dict[str, Any]
-) -> dict[int, str | None]:
+def _written_names(folder: RunFolder, log: Log, content: dict[str, Any]) -> dict[int, str | None]:
     """The names that names.yaml had when it was written, as far as that is known."""
     if log.begun:
         count = content.get("answers")

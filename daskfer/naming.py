@@ -52,6 +52,8 @@ class Names:
         Where each name comes from, if not all of them from the same.
     splits : tuple of Split
         Those that made the last clusters.
+    answers : int or None
+        How many lines of the run's log of answers they follow from, if they do.
     """
 
     emotion: np.ndarray
@@ -66,6 +68,7 @@ class Names:
     categories: tuple[str, ...] = EMOTIONS
     by: tuple[str | None, ...] = ()
     splits: tuple[Split, ...] = ()
+    answers: int | None = None
 
     @property
     def beyond_emotions(self) -> bool:
@@ -98,6 +101,8 @@ class Names:
         for split in self.splits:
             clusters[split.new]["of"] = split.of
         content: dict[str, Any] = {"how": self.how, "looks": self.looks}
+        if self.answers is not None:
+            content["answers"] = self.answers
         if len(self.categories) > len(EMOTIONS):
             content["categories"] = list(self.categories)
         return content | {"clusters": clusters}
@@ -206,6 +211,7 @@ def given_names(given: Given, cluster: np.ndarray, emotion: np.ndarray) -> Names
         categories=given.categories,
         by=given.by,
         splits=given.splits,
+        answers=given.answers,
     )
 
 

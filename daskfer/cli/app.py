@@ -22,6 +22,7 @@ from daskfer.cli import (
     inspect,
     jobs,
     models,
+    name,
     run,
     simulate,
     submit,
@@ -59,6 +60,7 @@ def _interruptible(
 app.command("demo")(_interruptible(demo.demo))
 app.command("inspect")(_interruptible(inspect.inspect, "reads again"))
 app.command("run")(_interruptible(run.run))
+app.command("name")(_interruptible(name.name, "goes on with the answers so far"))
 app.command("submit")(_interruptible(submit.submit, "submits it, or finds it submitted"))
 app.command("drive", hidden=True)(_interruptible(drive.drive))
 app.command("simulate-naming")(_interruptible(simulate.simulate, "goes on with what is missing"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +37,8 @@ def name(
     file: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="With --how file: YAML with lines cluster: name.",
+            metavar="FILE",
+            help="With --how file: YAML with lines cluster: name.",
         ),
     ] = None,
     names: Annotated[
@@ -120,9 +122,7 @@ def look(recipe: Recipe, sources: list[Source], store: str | None) -> Found:
 
     progress = Progress()
     progress.say("the store lacks some of this run's results: they are computed again")
-    place = place_to_measure(
-        place_of("local", None, None, None), recipe, sources, store, progress
-    )
+    place = place_to_measure(place_of("local", None, None, None), recipe, sources, store, progress)
     with session(place, store, progress, sources, recipe) as here:
         from daskfer.pipeline import METHODS
         from daskfer.stages.context import Context
@@ -227,9 +227,9 @@ def _page(
     from daskfer.name_page.desk import Desk
     from daskfer.name_page.serving import serve
     from daskfer.name_page.training import Training
-    from daskfer.recipe import categories_of
+    from daskfer.faces import EMOTIONS
 
-    choices = categories_of(getattr(recipe.name, "categories", None), only=True)
+    choices = tuple(getattr(recipe.name, "categories", None) or EMOTIONS)
     title = os.path.basename(os.path.abspath(folder.path))
     desk = Desk(log, gallery, found.faces.table.emotion, title, choices)
     training = Training([folder.path, *([] if store is None else ["--store", store])])
@@ -249,10 +249,8 @@ def _page(
 
             webbrowser.open(address)
 
-    try:
+    with suppress(KeyboardInterrupt):
         asyncio.run(serve(folder, desk, training, host, port, ready))
-    except KeyboardInterrupt:
-        pass
     typer.echo(f"\n{_told(log, 'or none yet')}" if log.begun else "\nNothing was answered.")
 
 

@@ -22,6 +22,9 @@ RANDOM = 14
 
 COLUMNS = 10
 
+NO_TEXTS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+"""Words that YAML takes for something else, unless they are quoted."""
+
 
 def write_sheets(folder: str, gallery: Gallery, log: Log, seed: int) -> int:
     """Write ``cluster-NNN.png`` for each cluster that has faces, and names.yaml to fill in.
@@ -71,7 +74,7 @@ def _name(name: str) -> str:
     """A name as YAML writes it."""
     import json
 
-    plain = name.isalpha() and name.lower() not in ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+    plain = name.isalpha() and name.lower() not in NO_TEXTS
     return name if plain or not name else json.dumps(name, ensure_ascii=False)
 
 
