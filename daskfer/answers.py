@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from daskfer.errors import DaskferError
+from daskfer.errors import DaskferError, RecipeError
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.naming import Given
+from daskfer.recipe.categories import categories_of, checked_names, code_of, fault_of
 from daskfer.splits import Split
 
 LOG = "naming/log.jsonl"
-
-MOST_NAMES = 100
-LONGEST_NAME = 60
 
 LOOKS = ("name", "mixed", "skip", "split", "merge")
 """What a person does after a look at a group, each time one look."""
@@ -283,7 +280,7 @@ class Answers:
     def categories(self) -> tuple[str, ...]:
         """What codes of names stand for: the seven emotions, then a person's own names."""
         own = [*(self.own or ()), *(name for name in self.said.values() if name is not None)]
-        return (*EMOTIONS, *dict.fromkeys(name for name in own if name not in EMOTIONS))
+        return categories_of({name.casefold(): name for name in reversed(own)}.values())
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -312,7 +309,7 @@ class Answers:
             for part in group.parts:
                 if key in self.said:
                     name = self.said[key]
-                    emotion[part] = UNKNOWN if name is None else categories.index(name)
+                    emotion[part] = UNKNOWN if name is None else code_of(name, categories)
                     by[part] = self.by[key]
                     continue
                 emotion[part], trust[part] = self.told_of(part)
@@ -341,36 +338,29 @@ class Answers:
 
 
 def clean_name(name: Any) -> str:
-    """A name as it is kept: text in NFC without blanks around it.
+    """A name as it is kept: without blanks around it.
 
     Raises
     ------
     AnswerError
-        For anything but 1 to 60 printable characters.
+        For what cannot be the name of a cluster.
     """
-    text = unicodedata.normalize("NFC", name).strip() if isinstance(name, str) else ""
-    if not 0 < len(text) <= LONGEST_NAME or not text.isprintable():
-        raise AnswerError(
-            f"name {str(name)[:80]!r}: expected 1 to {LONGEST_NAME} printable characters"
-        )
-    return text
+    if fault := fault_of(name):
+        raise AnswerError(f"name {str(name)[:80]!r}: {fault}")
+    return str(name).strip()
 
 
-def check_categories(names: Any) -> list[str]:
-    """The names to choose from, each cleaned.
+def check_categories(names: Any) -> None:
+    """Refuse what cannot be the names to choose from.
 
     Raises
     ------
     AnswerError
-        For less than two, more than a hundred, or the same twice.
     """
-    if not isinstance(names, list) or not 2 <= len(names) <= MOST_NAMES:
-        raise AnswerError(f"names to choose from: expected 2 to {MOST_NAMES} of them")
-    cleaned = [clean_name(name) for name in names]
-    for name in cleaned:
-        if cleaned.count(name) > 1:
-            raise AnswerError(f"name {name!r} is there twice")
-    return cleaned
+    try:
+        checked_names("names to choose from", names)
+    except RecipeError as error:
+        raise AnswerError(str(error)) from None
 
 
 def _told_of(found: dict[str, Any] | None) -> Told | None:

@@ -93,7 +93,7 @@ def _read(folder: RunFolder) -> dict[str, Any]:
         return {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(storage.read_bytes(path), Loader=loader)  # noqa: S506
+        content = yaml.load(storage.read_bytes(path), Loader=loader)
     except yaml.YAMLError as error:
         raise RunFolderError(f"{path} is not YAML: {one_line(error)}") from error
     if not isinstance(content, dict) or not isinstance(content.get("clusters"), dict):

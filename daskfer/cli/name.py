@@ -200,12 +200,12 @@ def _take(folder: RunFolder, log: Log, entry: dict[str, object]) -> None:
     write_names(folder, log)
 
 
-def _told(log: Log, origin: str) -> str:
+def _told(log: Log, origin: str = "") -> str:
     """What a person at the terminal is told of names that were taken."""
     given = log.answers.given()
     named = int((given.emotion >= 0).sum())
     return (
-        f"{named:,} of {len(given.emotion):,} clusters have names now, {origin}. "
+        f"{named:,} of {len(given.emotion):,} clusters have names now{origin and ", "}{origin}. "
         "daskfer name RUN shows them, daskfer train RUN learns from them."
     )
 
@@ -224,10 +224,10 @@ def _page(
     """Serve the page until Ctrl-C."""
     import asyncio
 
+    from daskfer.faces import EMOTIONS
     from daskfer.name_page.desk import Desk
     from daskfer.name_page.serving import serve
     from daskfer.name_page.training import Training
-    from daskfer.faces import EMOTIONS
 
     choices = tuple(getattr(recipe.name, "categories", None) or EMOTIONS)
     title = os.path.basename(os.path.abspath(folder.path))
@@ -251,7 +251,7 @@ def _page(
 
     with suppress(KeyboardInterrupt):
         asyncio.run(serve(folder, desk, training, host, port, ready))
-    typer.echo(f"\n{_told(log, 'or none yet')}" if log.begun else "\nNothing was answered.")
+    typer.echo(f"\n{_told(log)}" if log.begun else "\nNothing was answered.")
 
 
 def _has_screen() -> bool:

@@ -103,6 +103,9 @@ async def serve(
     server, address = listen(page, host, port)
     try:
         names.write()
+        # While the browser starts, what it will ask for first is drawn.
+        for entry in desk.state()["next"]:
+            page.drawer.submit(desk.picture, entry["key"])
         ready(address)
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()

@@ -14,7 +14,7 @@ let busy = false;
 
 const whole = new Intl.NumberFormat("en");
 const count = (number, thing) => `${whole.format(number)} ${thing}${number === 1 ? "" : "s"}`;
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.0995 ? 1 : 0)}\u00a0%`;
 
 function make(tag, options = {}, ...children) {
   const made = document.createElement(tag);
@@ -190,9 +190,10 @@ function showProgress() {
   const { progress } = state;
   el("bar").value = progress.covered / progress.faces;
   const parts = [
-    `${whole.format(progress.answered)} of ${count(progress.groups, "cluster")} answered, ${percent(progress.covered / progress.faces)} of the faces named`,
+    `${whole.format(progress.answered)} of ${count(progress.groups, "cluster")} answered`,
+    `${percent(progress.covered / progress.faces)} of the faces named`,
   ];
-  if (state.left) parts.push(`this look is worth about ${percent(shown ? shown.gain : progress.gain)} of the faces, all that are left ${percent(progress.rest)}`);
+  if (state.left) parts.push(`this look is worth about ${percent(shown ? shown.gain : progress.gain)} of them, all that are left ${percent(progress.rest)}`);
   if (progress.accuracy) parts.push(accuracyText(progress.accuracy));
   el("progress-text").textContent = `${parts.join(" · ")}.`;
   el("accuracy").hidden = !progress.labels;
@@ -257,7 +258,7 @@ async function answer(body) {
 
 function answeredText(body) {
   const number = shown ? `Cluster ${shown.number}` : "";
-  const texts = { name: `${number}: ${body.name}.`, mixed: `${number}: mixed.`, skip: `${number} was skipped; it comes again at the end.`, split: `${number} was split; this is the larger half.`, merge: "Merged.", undo: "Undone.", categories: "The names are changed.", labels: "" };
+  const texts = { name: `${number}: ${body.name}.`, mixed: `${number}: mixed.`, skip: `${number} was skipped; it comes again at the end.`, split: `${number} was split; this is the larger half.`, merge: state.next[0] && state.next[0].clusters.length > 1 ? "Merged; name both now." : "Merged, with the neighbour's name.", undo: "Undone.", categories: "The names are changed.", labels: "" };
   return texts[body.do];
 }
 
