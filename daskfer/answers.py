@@ -92,7 +92,9 @@ class Answers:
     skipped : list of str
         Groups that were skipped and not answered since, in that order.
     first : list of str
-        Groups to show before all others: what a split or a merge made, or an undo brought back.
+        Groups to show before all others: what splits and merges made.
+    back : str or None
+        The group that the last answer was about, if that was undone.
     splits : list of Split
     own : list of str
         Names to choose from, if a person stated them.
@@ -109,6 +111,7 @@ class Answers:
     by: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     first: list[str] = field(default_factory=list)
+    back: str | None = None
     splits: list[Split] = field(default_factory=list)
     own: list[str] | None = None
     labels: int = 0
@@ -131,7 +134,7 @@ class Answers:
     def replay(cls, entries: Iterable[dict[str, Any]], clusters: int) -> Answers:
         """What follows from the entries of a log of so many clusters."""
         lasting: list[dict[str, Any]] = []
-        back: list[str] = []
+        back: str | None = None
         settings, told = [], None
         for entry in entries:
             do = entry["do"]
@@ -142,16 +145,14 @@ class Answers:
             elif do == "undo":
                 if lasting:
                     undone = lasting.pop()
-                    back = [undone["group"]] if "group" in undone else []
+                    back = undone.get("group")
             else:
                 lasting.append(entry)
-                back = []
+                back = None
         found = cls(clusters, told)
         for entry in [*settings, *lasting]:
             found.apply(entry)
-        for key in back:
-            if key in found.groups:
-                found._front(key)
+        found.back = back if back in found.groups else None
         return found
 
     def check(self, entry: dict[str, Any]) -> None:
@@ -193,7 +194,7 @@ class Answers:
         return self.groups[key]
 
     def apply(self, entry: dict[str, Any]) -> None:
-        """Let an entry that fits take effect."""
+        """Let an entry that fits take effect; undo is for `replay`."""
         do = entry["do"]
         if do == "categories":
             self.own = list(entry["names"])
@@ -201,6 +202,7 @@ class Answers:
         if do == "labels":
             self.labels += 1
             return
+        self.back = None
         if do == "name":
             self._answer(entry["group"], entry["name"], entry.get("by", "page"))
         elif do == "mixed":

@@ -78,6 +78,7 @@ class Desk:
         return sorted(
             waiting,
             key=lambda group: (
+                group.key != answers.back,
                 first.get(group.key, len(first)),
                 group.key in last,
                 last.get(group.key, 0),
