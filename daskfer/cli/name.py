@@ -205,7 +205,7 @@ def _told(log: Log, origin: str = "") -> str:
     given = log.answers.given()
     named = int((given.emotion >= 0).sum())
     return (
-        f"{named:,} of {len(given.emotion):,} clusters have names now{origin and ", "}{origin}. "
+        f"{named:,} of {len(given.emotion):,} clusters have names now{origin and ', '}{origin}. "
         "daskfer name RUN shows them, daskfer train RUN learns from them."
     )
 

@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import json
 import secrets
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,7 +20,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 
 from daskfer.answers import AnswerError, GoneError
@@ -303,13 +303,15 @@ def listen(page: Page, host: str, port: int) -> tuple[HTTPServer, str]:
         When the host is none of this machine's, or the port is taken.
     """
     try:
-        sockets = bind_sockets(port, host)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.create_server((host, port), family=family)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(
             f"--host {host} --port {port}: {reason}; --port 0 takes any that is free"
         ) from error
-    number = sockets[0].getsockname()[1]
+    bound.setblocking(False)
+    number = bound.getsockname()[1]
     shown = f"[{host}]" if ":" in host else host
     names = (*LOOPBACK, shown) if host not in ("0.0.0.0", "::") else (*LOOPBACK, *_own_names())
     page.hosts = {f"{name}:{number}".lower() for name in names}
@@ -317,15 +319,13 @@ def listen(page: Page, host: str, port: int) -> tuple[HTTPServer, str]:
         application(page), max_body_size=MOST_BYTES, max_buffer_size=MOST_BYTES + MOST_HEADER,
         max_header_size=MOST_HEADER,
     )  # fmt: skip
-    server.add_sockets(sockets)
+    server.add_socket(bound)
     address = "127.0.0.1" if host in ("0.0.0.0", "::") else shown
     return server, f"http://{address}:{number}/{page.token}/"
 
 
 def _own_names() -> list[str]:
     """What this machine is called by others."""
-    import socket
-
     name = socket.gethostname()
     found = {name, socket.getfqdn()}
     with suppress(OSError):
