@@ -11,12 +11,12 @@ import pytest
 from alone import context_of
 from test_simulate_stage import RECIPE, context_in, kinds_of, write_faces
 
-from daskfer import pipeline, simulate
+from daskfer import pipeline, simulate, storage
 from daskfer.clusterers import Divided
-from daskfer.errors import InputError
+from daskfer.errors import InputError, RunFolderError
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.ingest.finding import find_sources
-from daskfer.model import read_clusters
+from daskfer.model import FORMAT, read_clusters
 from daskfer.naming import Given
 from daskfer.pipeline import Result
 from daskfer.recipe import Evaluate, Gmm, NoNames, Recipe
@@ -180,6 +180,17 @@ def test_trust_calibrates_and_makes_another_second_model(faces: Path, tmp_path: 
 def test_names_of_other_clusters_are_refused(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="3 names were given, and there are 4 clusters"):
         ran(tmp_path, faces, given_of(np.array([3, 4, 5])))
+
+
+def test_a_model_of_a_newer_format_is_not_misread(faces: Path, tmp_path: Path) -> None:
+    folder = RunFolder(str(tmp_path / "run"))
+    found = ran(tmp_path / "store", faces, given_of(np.array([3, 4, 5, 0])))
+    folder.write(found, {**found.figures, "seconds": {}})
+    model = storage.read_json(folder.file("model/model.json"))
+    assert model["format"] == FORMAT
+    storage.write_json(folder.file("model/model.json"), {**model, "format": FORMAT + 1})
+    with pytest.raises(RunFolderError, match="has format 4 and this daskfer reads up to 3"):
+        read_clusters(folder.file("model"))
 
 
 def test_names_of_ones_own_alone(faces: Path, tmp_path: Path) -> None:
