@@ -92,8 +92,7 @@ def test_what_a_simulated_person_says_is_worth_as_much_as_the_simulation_says(
     (trial,) = told.trials
     assert found.figures["classifier"]["test_accuracy"] == trial.found.accuracy
     assert found.figures["classifier"]["test_balanced_accuracy"] == trial.found.balanced_accuracy
-    # It is the very same second model: of both runs, none left another in the store than the
-    # one that the run without names found missing.
+    # The very same second model: all that was added is that the run without names has none.
     assert len(set(tmp_path.glob("classify/*")) - there) == 1
     assert found.clusters.key == run.clusters.key
     assert found.figures["cluster"] == run.figures["cluster"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from daskfer.cli.session import place_of, place_to_measure, prepare_process, ses
 if TYPE_CHECKING:
     from daskfer.naming import Given
     from daskfer.recipe import Recipe
+    from daskfer.run_folder import RunFolder
 
 
 def train(
@@ -63,15 +65,20 @@ def train(
     with session(where, store, progress, sources, recipe) as here:
         from daskfer.pipeline import run as run_pipeline
 
-        result = run_pipeline(recipe, sources, here.store, here.engine, progress, given=given)
-        if result.trained is None:
+        result = run_pipeline(
+            _with_names_as_read(recipe, folder), sources, here.store, here.engine, progress,
+            given=given,
+        )  # fmt: skip
+        trained = result.trained
+        if trained is None:
             raise _nameless(run)
+        result = replace(result, recipe=recipe)
         metrics = metrics_of(result, progress, here)
         if changes:
             metrics["notes"] = [*metrics["notes"], _changed(changes)]
         with progress.stage("report", len(result.faces.table)):
             folder.write(result, metrics)
-            if result.trained.face is None:
+            if trained.face is None:
                 # That of a second model which saw more; model.json does not name it any more.
                 Path(run, "model", "face.npz").unlink(missing_ok=True)
     show(metrics, run, as_json)
@@ -100,6 +107,24 @@ def _recipe_of(run: str, changes: list[str]) -> Recipe:
             "classify.model=none: there is no second model to train; use --set classify.model=auto"
         )
     return recipe
+
+
+def _with_names_as_read(recipe: Recipe, folder: RunFolder) -> Recipe:
+    """The recipe, whose file of names is taken as the run read it.
+
+    The user's may have been changed, or be gone, since.
+    """
+    import yaml
+
+    from daskfer import storage
+    from daskfer.recipe import NameByFile
+
+    path = folder.file("names.yaml")
+    if not isinstance(recipe.name, NameByFile):
+        return recipe
+    if yaml.safe_load(storage.read_bytes(path)).get("how") != "file":
+        return recipe
+    return replace(recipe, name=replace(recipe.name, file=path))
 
 
 def _check_names(run: str, recipe: Recipe, given: Given | None) -> None:

@@ -161,6 +161,29 @@ def test_without_new_names_it_trains_on_those_of_the_run(finished, copied):
     assert "classify" in after["reused"]
 
 
+def test_a_file_of_names_counts_as_the_run_read_it(finished, tmp_path):
+    folder, environment = finished
+    names, run = tmp_path / "names.yaml", tmp_path / "run"
+    names.write_text("0: happy\n1: calm\n2: sad\n5: calm\n")
+    more = ("--set", "name.how=file", "--set", f"name.file={names}", "--set")
+    known = ("name.categories=[calm, bored]",)
+    done = daskfer(
+        "run", folder / "faces.csv", *FAST, *more, *known, "--out", run, environment=environment
+    )
+    assert done.returncode == 0, done.stderr
+    before, page = metrics_of(run), (run / "names.yaml").read_text()
+    for change in (lambda: names.write_text("0: sad\n1: happy\n"), names.unlink):
+        change()
+        again = daskfer("train", run, environment=environment)
+        assert again.returncode == 0, again.stderr
+        after = metrics_of(run)
+        for key in ("classifier", "naming", "labels_used", "notes"):
+            assert after[key] == before[key], key
+        assert "classify" in after["reused"]
+        assert (run / "names.yaml").read_text() == page
+        assert str(names) in (run / "report.html").read_text()
+
+
 def test_another_second_model_is_told(finished, copied):
     _, environment = finished
     run = copied("named")
