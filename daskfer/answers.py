@@ -326,9 +326,11 @@ class Answers:
             used.append(("name", why))
         if "dominant" in by:
             used.append(("name", "the most frequent true emotion of each cluster's fitted rows"))
+        # As in a run: a name in a file stands for a look that somebody took somewhere.
+        filed = sum(way == "file" for way, code in zip(by, emotion, strict=True) if code >= 0)
         return Given(
             "page" if self.looks else how,
-            self.looks,
+            self.looks + filed,
             categories,
             emotion,
             tuple(by),

@@ -50,7 +50,7 @@ def open_log(folder: RunFolder) -> Log:
 def given_names(folder: RunFolder) -> Given | None:
     """The names that a finished run's clusters were given since; None where nobody gave any."""
     log = open_log(folder)
-    return log.answers.given(len(log.entries)) if log.begun else None
+    return log.answers.given(len(log.entries)) if log.answers.effective else None
 
 
 def write_names(folder: RunFolder, log: Log, rows: np.ndarray | None = None) -> None:
@@ -140,10 +140,9 @@ def _take_over(folder: RunFolder, log: Log, content: dict[str, Any]) -> None:
 
 def _written_names(folder: RunFolder, log: Log, content: dict[str, Any]) -> dict[int, str | None]:
     """The names that names.yaml had when it was written, as far as that is known."""
-    if log.begun:
-        count = content.get("answers")
-        entries = log.entries[: count if isinstance(count, int) else len(log.entries)]
-        return by_cluster(Answers.replay(entries, log.clusters).given())
+    count = content.get("answers")
+    if isinstance(count, int):
+        return by_cluster(Answers.replay(log.entries[:count], log.clusters).given())
     path, metrics = folder.file(NAMES), folder.file("metrics.json")
     if storage.is_url(path) or not os.path.exists(path):
         return {}
@@ -166,6 +165,7 @@ def _names_in_labels(folder: RunFolder) -> dict[int, str | None]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(folder.file("labels.parquet"), columns=["cluster", "emotion"])
+    table = table.set_column(1, "emotion", table["emotion"].cast("string"))
     pairs = table.group_by("cluster").aggregate([("emotion", "max")]).to_pylist()
     return {
         int(pair["cluster"]): pair["emotion_max"] for pair in pairs if pair["cluster"] is not None

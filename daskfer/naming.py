@@ -144,6 +144,14 @@ class Given:
     answers: int | None = None
 
 
+ORIGINS = {
+    "page": "from a person",
+    "file": "from a file",
+    "facs": "from action units, without labels",
+}
+"""Where names come from that no label decided."""
+
+
 def _rounded(value: float, digits: int) -> float | None:
     return None if np.isnan(value) else round(float(value), digits)
 
@@ -198,10 +206,13 @@ def given_names(given: Given, cluster: np.ndarray, emotion: np.ndarray) -> Names
     emotion : int8 array (n,)
         Their true emotions, or UNKNOWN; only the purity reads them.
     """
-    origin = {"page": "from a person", "file": "from a file"}.get(given.how, f"by {given.how}")
-    purity, used = purity_of(cluster, emotion, given.emotion, origin)
+    chosen = given.emotion.astype(np.int8)
+    purity, used = purity_of(cluster, emotion, chosen, ORIGINS.get(given.how, "after the run"))
+    if given.how == "dominant":
+        # Labels decided them, which is told already.
+        used = ()
     return Names(
-        given.emotion,
+        chosen,
         given.how,
         given.looks,
         np.bincount(cluster, minlength=len(given.emotion)).astype(np.int64),

@@ -151,6 +151,17 @@ def test_given_names_by_hand() -> None:
     }  # fmt: skip
 
 
+def test_given_names_that_labels_decided_tell_it_once() -> None:
+    used = (("name", "the most frequent true emotion of each cluster's fitted rows (5)"),)
+    given = Given("dominant", 0, EMOTIONS, np.array([3, 4, UNKNOWN]), (), labels_used=used)
+    names = given_names(given, CLUSTER, EMOTION)
+    assert names.labels_used == used
+    # As the run itself would have named them, type and all.
+    own = name_clusters(NameByDominant(), CLUSTER, EMOTION, 3)
+    assert names.emotion.dtype == own.emotion.dtype
+    assert names.as_dict() == own.as_dict()
+
+
 def test_as_dict_by_hand() -> None:
     names = Names(
         np.array([6, UNKNOWN], np.int8), "file", 1, np.array([8, 0]), np.array([0.12346, np.nan])

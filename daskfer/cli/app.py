@@ -27,6 +27,7 @@ from daskfer.cli import (
     simulate,
     submit,
     sweep,
+    train,
 )
 from daskfer.cli.console import Progress
 from daskfer.errors import DaskferError, Stopped, one_line
@@ -64,6 +65,7 @@ app.command("name")(_interruptible(name.name, "goes on with the answers so far")
 app.command("submit")(_interruptible(submit.submit, "submits it, or finds it submitted"))
 app.command("drive", hidden=True)(_interruptible(drive.drive))
 app.command("simulate-naming")(_interruptible(simulate.simulate, "goes on with what is missing"))
+app.command("train")(_interruptible(train.train))
 app.command("sweep")(_interruptible(sweep.sweep, "goes on with the missing cells"))
 
 _cache = typer.Typer(rich_markup_mode=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -133,6 +134,26 @@ class Log(Progress):
             self.say(f"{self.name} begins" if begins else self._line(end))
 
 
+class JsonLines(Progress):
+    """Writes a line of JSON when a stage begins and ends, for a program that shows its own."""
+
+    def say(self, text: str) -> None:
+        """Nothing: what is told between is for people."""
+
+    def _show(self, end: str = "") -> None:
+        if not end and self.done:
+            return
+        rows, done = self.rows, self.done
+        if end and self.name in self.seconds:
+            # What comes from the store is done as well, though nobody counted it.
+            done = done if rows is None else rows
+            rows = done
+        seconds = round(time.monotonic() - self._start, 3) if end else 0.0
+        line = {"stage": self.name, "rows": rows, "done": done, "seconds": seconds}
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+
+
 def local_time(when: str) -> str:
     """An ISO time as a person here reads it."""
     return f"{datetime.fromisoformat(when).astimezone():%Y-%m-%d %H:%M}"
@@ -181,6 +202,8 @@ def summary(metrics: dict[str, Any], folder: str) -> str:
         )
     lines += [f"Note: {note}" for note in metrics["notes"]]
     lines.append(f"Results: {folder} (open report.html there)")
+    if metrics["naming"]["how"] == "page" and metrics["classifier"] is None:
+        lines.append(f"The clusters wait for their names: daskfer name {folder}")
     return "\n".join(lines)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daskfer.cli import options
+from daskfer.cli.finished import finished, sources_of
 from daskfer.cli.session import place_of, place_to_measure, prepare_process, root_of, session
-from daskfer.cli.simulate import _finished, _sources
 
 if TYPE_CHECKING:
     from daskfer.answers import Log
@@ -79,9 +79,9 @@ def name(
         raise InputError(f"--how {how}: expected one of {', '.join(WAYS)}")
     if file is not None and how != "file":
         raise InputError(f"--file {file}: expected --how file with it")
-    owner = _finished(run)
+    owner = finished(run)
     recipe = load_recipe(f"{run}/recipe.yaml")
-    sources = _sources(run, owner)
+    sources = sources_of(run, owner)
     folder = RunFolder(run)
     log = open_log(folder)
     if names is not None:

@@ -13,7 +13,9 @@ from daskfer.cli.session import place_of, place_to_measure, prepare_process, ses
 
 if TYPE_CHECKING:
     from daskfer.cli.console import Progress
+    from daskfer.cli.session import Session
     from daskfer.dask.connect import Where
+    from daskfer.pipeline import Result
     from daskfer.recipe import Recipe
 
 
@@ -94,24 +96,30 @@ def run_job(
     place = place_to_measure(where, recipe, sources, store, progress)
     with session(place, store, progress, sources, recipe, performance_report) as here:
         from daskfer.pipeline import run as run_pipeline
-        from daskfer.versions import versions
 
         try:
             result = run_pipeline(recipe, sources, here.store, here.engine, progress, range_bytes)
         except TooManyBad as error:
             raise folder.refuse(error) from None
-        metrics = {
-            **result.figures,
-            "seconds": {name: round(value, 3) for name, value in progress.seconds.items()},
-            "reused": progress.taken_over,
-            "tasks": dict(here.engine.tasks),
-            "peak_memory_bytes": here.memory.largest(),
-            "peak_memory": here.memory.stages,
-            "versions": versions(),
-        }
+        metrics = metrics_of(result, progress, here)
         with progress.stage("report", len(result.faces.table)):
             folder.write(result, metrics)
     return metrics, path
+
+
+def metrics_of(result: Result, progress: Progress, here: Session) -> dict[str, Any]:
+    """What metrics.json holds: the figures, and what it took to get them."""
+    from daskfer.versions import versions
+
+    return {
+        **result.figures,
+        "seconds": {name: round(value, 3) for name, value in progress.seconds.items()},
+        "reused": progress.taken_over,
+        "tasks": dict(here.engine.tasks),
+        "peak_memory_bytes": here.memory.largest(),
+        "peak_memory": dict(here.memory.stages),
+        "versions": versions(),
+    }
 
 
 def show(metrics: dict[str, Any], folder: str, as_json: bool) -> None:

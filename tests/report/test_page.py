@@ -416,6 +416,38 @@ def test_large_faces_are_shrunk() -> None:
     assert set(picture[..., 0][picture[..., 1] == 255].tolist()) == {9}
 
 
+def named_by_a_person(folder: Path, codes: list[int], by: tuple[str | None, ...] = ()) -> str:
+    """The text of a page whose three clusters a person named so, with names of her own."""
+    result = make_result(folder)
+    categories = (*EMOTIONS, "calm <b>")
+    result.names = replace(
+        result.names, emotion=np.array(codes, np.int8), how="page", categories=categories, by=by
+    )
+    metrics = make_metrics() | {"naming": {"how": "page", "looks": 3}}
+    return read(folder, result, metrics)[0].text
+
+
+def test_names_that_a_person_gave(tmp_path: Path) -> None:
+    text = named_by_a_person(tmp_path, [3, 0, 3])
+    assert "The clusters were named by a person who looked at 3 sheets." in text
+    assert "name page" in text, "the step says how they were named, not what the recipe says"
+    text = named_by_a_person(tmp_path, [3, 0, UNKNOWN], ("page", "facs", "facs"))
+    assert "looked at 3 sheets; 1 of 2 names were kept from action units." in text
+    text = named_by_a_person(tmp_path, [UNKNOWN] * 3)
+    assert "The clusters wait for a person to name them: run daskfer name on this folder." in text
+
+
+def test_names_that_are_no_emotions(tmp_path: Path) -> None:
+    text = named_by_a_person(tmp_path, [7, 3, UNKNOWN])
+    absent_everywhere(text)
+    assert "Cluster 0: calm <b>" in text
+    assert "Purity no true label is called so" in text
+    assert "What it is worth cannot be said: names beyond the seven emotions" in text
+    assert "No cluster is named angry, disgust, fear, sad, surprise or neutral" in text
+    # Where nobody used it, the classifier can never say it.
+    assert "surprise, neutral or calm <b>" in named_by_a_person(tmp_path, [3, 0, 4])
+
+
 def test_same_run_gives_the_same_page(tmp_path: Path) -> None:
     result = make_result(tmp_path)
     first = read(tmp_path, result, make_metrics())[1]
