@@ -53,21 +53,24 @@ def given_names(folder: RunFolder) -> Given | None:
     return log.answers.given(len(log.entries)) if log.answers.effective else None
 
 
-def write_names(folder: RunFolder, log: Log, rows: np.ndarray | None = None) -> None:
-    """Write names.yaml from the log.
+def write_names(folder: RunFolder, log: Log) -> None:
+    """Write names.yaml from the log; how many faces clusters have, the file tells already."""
+    given = log.answers.given(len(log.entries))
+    known = _read(folder).get("clusters", {})
+    rows = [_faces(known.get(number)) for number in range(len(given.emotion))]
+    write_given(folder, given, np.array(rows, np.int64))
+
+
+def write_given(folder: RunFolder, given: Given, rows: np.ndarray) -> None:
+    """Write names.yaml.
 
     Parameters
     ----------
     folder : RunFolder
-    log : Log
-    rows : int array (k,), optional
-        Fitted faces in each cluster, with those that splits made; by default those that the file
-        tells already.
+    given : Given
+    rows : int array (k,)
+        Fitted faces in each cluster, with those that splits made.
     """
-    given = log.answers.given(len(log.entries))
-    if rows is None:
-        known = _read(folder).get("clusters", {})
-        rows = np.array([_faces(known.get(number)) for number in range(len(given.emotion))])
     unknown = np.full(len(given.emotion), np.nan)
     names = Names(
         given.emotion, given.how, given.looks, rows, unknown, score=given.trust,

@@ -12,6 +12,7 @@ from daskfer.answers import AnswerError, GoneError, Group, Log
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.name_page.gallery import Gallery, Tile
 from daskfer.name_page.pictures import COLUMNS, average_face, sheet_png, tile_side
+from daskfer.naming import Given
 
 AHEAD = 4
 """Groups that are told in advance, so that the browser has their pictures when they are next."""
@@ -102,7 +103,7 @@ class Desk:
     def _state(self) -> dict[str, Any]:
         self._catch_up()
         answers, order = self.log.answers, self.order()
-        groups = [group for group in answers.groups.values() if self.gallery.size(group)]
+        groups = self._groups()
         return {
             "version": len(self.log.entries),
             "title": self.title,
@@ -181,8 +182,11 @@ class Desk:
         """
         with self._lock:
             self._catch_up()
-            groups = [one for one in self.log.answers.groups.values() if self.gallery.size(one)]
-            return self.entry(self.log.answers.group(key), groups)
+            return self.entry(self.log.answers.group(key), self._groups())
+
+    def _groups(self) -> list[Group]:
+        """Those that have faces."""
+        return [group for group in self.log.answers.groups.values() if self.gallery.size(group)]
 
     def entry(self, group: Group, groups: list[Group]) -> dict[str, Any]:
         """What is shown of one group of these."""
@@ -269,6 +273,14 @@ class Desk:
                 f"cluster {group.number} cannot be split: it has one face, or only copies of one"
             )
         return {"do": "split", "group": group.key, "centers": centers.tolist()}
+
+    def given(self) -> tuple[int, Given, np.ndarray]:
+        """How many lines the log has, the names that follow, and the faces of each cluster."""
+        with self._lock:
+            self._catch_up()
+            entries = len(self.log.entries)
+            sizes = [self.gallery.size_of(number) for number in range(self.gallery.clusters)]
+            return entries, self.log.answers.given(entries), np.array(sizes, np.int64)
 
     def picture(self, key: str) -> bytes:
         """The PNG of a group's sheet; may be drawn in another thread than answers are taken in.

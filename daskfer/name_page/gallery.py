@@ -108,7 +108,10 @@ class Gallery:
         ]
         self._splits: list[Split] = []
         self._stages = [parts]
+        # By keys: what a key stands for never changes, whatever is split, merged and undone.
         self._sheets: dict[str, Sheet] = {}
+        self._sizes: dict[str, int] = {}
+        self._centers: dict[str, np.ndarray] = {}
         if hints is not None:
             hints.learn({f"c{number}": part.members for number, part in enumerate(parts)})
 
@@ -157,7 +160,9 @@ class Gallery:
 
     def size(self, group: Group) -> int:
         """Number of fitted faces of a group."""
-        return sum(map(self.size_of, group.parts))
+        if group.key not in self._sizes:
+            self._sizes[group.key] = sum(map(self.size_of, group.parts))
+        return self._sizes[group.key]
 
     def members(self, group: Group) -> np.ndarray:
         """Positions of the fitted faces of a group, nearest to its centre first."""
@@ -171,6 +176,11 @@ class Gallery:
 
     def center(self, group: Group) -> np.ndarray:
         """The centre, float64 (c,): of several clusters, the mean of theirs by their sizes."""
+        if group.key not in self._centers:
+            self._centers[group.key] = self._center(group)
+        return self._centers[group.key]
+
+    def _center(self, group: Group) -> np.ndarray:
         parts = [self._parts[part] for part in group.parts]
         if len(parts) == 1:
             return parts[0].center

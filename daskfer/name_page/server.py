@@ -225,7 +225,11 @@ class Answer(Handler):
             self.send({"error": str(error)}, 400)
             return
         self.page.changed()
-        self.send(self.page.desk.state())
+        state = self.page.desk.state()
+        for shown in state["next"][:1]:
+            # The browser will ask for it next, unless it has it.
+            self.page.drawer.submit(self.page.desk.picture, shown["key"])
+        self.send(state)
 
 
 class Train(Handler):

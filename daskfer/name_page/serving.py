@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
 
-import numpy as np
-
-from daskfer.answers import Log
 from daskfer.name_page.desk import Desk
 from daskfer.name_page.gallery import Gallery
 from daskfer.name_page.hints import Hints
 from daskfer.name_page.server import Page, listen
 from daskfer.name_page.training import Training
-from daskfer.names_file import write_names
+from daskfer.names_file import write_given
 from daskfer.recipe import Recipe
 from daskfer.run_folder import RunFolder
 from daskfer.stages.look import Found, units_of
 
-WRITE_SECONDS = 0.3
-"""How long after an answer names.yaml is written; the log has it at once."""
+IDLE_SECONDS = 0.7
+"""How long nobody must have answered until names.yaml is written; the log has answers at once."""
+
+LATEST_SECONDS = 10.0
+"""How long it may be put off while answers come."""
 
 
 def gallery_of(found: Found, recipe: Recipe) -> Gallery:
@@ -42,32 +44,39 @@ def gallery_of(found: Found, recipe: Recipe) -> Gallery:
     )
 
 
-def sizes_of(gallery: Gallery) -> np.ndarray:
-    """Fitted faces, int64 (k,), of each cluster."""
-    return np.array([gallery.size_of(number) for number in range(gallery.clusters)], np.int64)
-
-
 class Names:
     """names.yaml, written some time after answers were given, and at the end."""
 
-    def __init__(self, folder: RunFolder, log: Log, gallery: Gallery) -> None:
-        self.folder, self.log, self.gallery = folder, log, gallery
+    def __init__(self, folder: RunFolder, desk: Desk) -> None:
+        self.folder, self.desk = folder, desk
+        self.drawer: Executor | None = None
         self._waiting: asyncio.TimerHandle | None = None
+        self._since = 0.0
         self._written = -1
 
     def changed(self) -> None:
         """Note that there was an answer."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if self._waiting is None:
-            loop = asyncio.get_running_loop()
-            self._waiting = loop.call_later(WRITE_SECONDS, self.write)
+            self._since = now
+        else:
+            self._waiting.cancel()
+        when = min(now + IDLE_SECONDS, self._since + LATEST_SECONDS)
+        self._waiting = loop.call_at(when, self._start)
+
+    def _start(self) -> None:
+        self._waiting = None
+        if self.drawer is not None:
+            # Beside the answers: to write hundreds of clusters as YAML takes a while.
+            self.drawer.submit(self.write)
 
     def write(self) -> None:
         """Write the file, if anything is new."""
-        self._waiting = None
-        if self.log.begun and self._written != len(self.log.entries):
-            self._written = len(self.log.entries)
-            self.gallery.follow(self.log.answers.splits)
-            write_names(self.folder, self.log, sizes_of(self.gallery))
+        entries, given, sizes = self.desk.given()
+        if entries and self._written != entries:
+            self._written = entries
+            write_given(self.folder, given, sizes)
 
 
 async def serve(
@@ -98,19 +107,22 @@ async def serve(
         path = folder.file("report.html")
         return storage.read_bytes(path) if storage.exists(path) else None
 
-    names = Names(folder, desk.log, desk.gallery)
+    names = Names(folder, desk)
     page = Page(desk, training, report, names.changed)
+    names.drawer = page.drawer
     server, address = listen(page, host, port)
     try:
         names.write()
         # While the browser starts, what it will ask for first is drawn.
         for entry in desk.state()["next"]:
             page.drawer.submit(desk.picture, entry["key"])
+        # What is loaded by now stays: looking through it for garbage would cost answers 30 ms.
+        gc.freeze()
         ready(address)
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
     finally:
         server.stop()
-        names.write()
-        page.drawer.shutdown(cancel_futures=True)
         training.stop()
+        page.drawer.shutdown(cancel_futures=True)
+        names.write()

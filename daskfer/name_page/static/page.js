@@ -83,19 +83,17 @@ function tiles(image, entry, first, faces) {
 
 async function show(entry) {
   if (!entry) return finish();
-  const around = entry.neighbours.map((one) => picture(one.key).catch(() => null));
   let image;
   try {
     image = await picture(entry.key);
   } catch {
     return tell("The faces could not be fetched. Reload the page; if the server has ended, start daskfer name again: every answer so far is saved.", true);
   }
-  const images = await Promise.all(around);
   shown = entry;
   el("done").hidden = true;
   el("group").hidden = false;
   showFaces(entry, image);
-  showNeighbours(entry, images);
+  showNeighbours(entry);
   showAnswers(entry);
   showDifference(entry, image);
   showProgress();
@@ -118,7 +116,7 @@ function showFaces(entry, image) {
   }
 }
 
-function showNeighbours(entry, images) {
+function showNeighbours(entry) {
   const made = entry.neighbours.map((one, number) => {
     const said = one.said ? `, ${one.said.name ?? "mixed"}` : "";
     const merge = make("button", { type: "button" }, number === 0 ? "Merge (M)" : "Merge");
@@ -126,12 +124,11 @@ function showNeighbours(entry, images) {
     merge.addEventListener("click", () => answer({ do: "merge", group: entry.key, with: one.key }));
     const head = make("div", { class: "head" }, make("h3", {}, `Neighbour ${one.number}${said}`), merge);
     const strip = make("div", { class: "tiles", "aria-hidden": "true" });
-    if (images[number]) {
-      const faces = Array.from({ length: one.shown }, () => ["", 1]);
-      strip.append(...tiles(images[number], entry, 0, faces));
-      strip.querySelectorAll("canvas").forEach((canvas) => { canvas.removeAttribute("data-row"); canvas.removeAttribute("role"); canvas.removeAttribute("aria-label"); });
-      strip.querySelectorAll(".tile").forEach((tile) => tile.removeAttribute("title"));
-    }
+    for (let face = 0; face < one.shown; face += 1) strip.append(make("div", { class: "tile" }, make("canvas")));
+    // The sheet does not wait for its neighbours.
+    picture(one.key).then((image) => {
+      strip.querySelectorAll("canvas").forEach((canvas, face) => draw(canvas, image, face, entry));
+    }, () => null);
     return make("div", { class: "neighbour" }, head, strip);
   });
   el("neighbours").replaceChildren(...made);
@@ -202,7 +199,13 @@ function showProgress() {
   const list = el("answered");
   list.hidden = state.answered.length === 0;
   list.querySelector("summary").textContent = `${whole.format(state.answered.length)} answered`;
-  list.querySelector(".list").replaceChildren(...state.answered.map((one) => {
+  showAnswered();
+}
+
+function showAnswered() {
+  // Hundreds of buttons that nobody sees would cost each answer some milliseconds.
+  if (!el("answered").open) return;
+  el("answered").querySelector(".list").replaceChildren(...state.answered.map((one) => {
     const button = make("button", { type: "button" }, `${one.number} ${one.name ?? "(mixed)"}`);
     button.title = `${count(one.faces, "face")}, by ${one.by}`;
     button.addEventListener("click", () => lookAgain(one.key));
@@ -430,6 +433,7 @@ el("open-train").addEventListener("click", openTraining);
 el("done-train").addEventListener("click", openTraining);
 el("done-undo").addEventListener("click", () => act("undo"));
 el("train-start").addEventListener("click", startTraining);
+el("answered").addEventListener("toggle", showAnswered);
 el("accuracy").addEventListener("click", () => answer({ do: "labels" }));
 
 // Another tab, or a file of names, may have answered meanwhile.
