@@ -281,8 +281,11 @@ class Answers:
     @property
     def categories(self) -> tuple[str, ...]:
         """What codes of names stand for: the seven emotions, then a person's own names."""
-        own = [*(self.own or ()), *(name for name in self.said.values() if name is not None)]
-        return categories_of({name.casefold(): name for name in reversed(own)}.values())
+        own: dict[str, str] = {}
+        for name in (*(self.own or ()), *self.said.values()):
+            if name is not None:
+                own.setdefault(name.casefold(), name)
+        return categories_of(own.values())
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -47,6 +47,18 @@ def open_log(folder: RunFolder) -> Log:
     return log
 
 
+def take_over(folder: RunFolder, log: Log) -> None:
+    """Put into the log what was written into names.yaml by hand since it was written.
+
+    Raises
+    ------
+    RunFolderError, AnswerError
+        When it cannot be read, or a name in it is none.
+    """
+    log.refresh()
+    _take_over(folder, log, _read(folder))
+
+
 def given_names(folder: RunFolder) -> Given | None:
     """The names that a finished run's clusters were given since; None where nobody gave any."""
     log = open_log(folder)
@@ -61,7 +73,7 @@ def write_names(folder: RunFolder, log: Log) -> None:
     write_given(folder, given, np.array(rows, np.int64))
 
 
-def write_given(folder: RunFolder, given: Given, rows: np.ndarray) -> None:
+def write_given(folder: RunFolder, given: Given, rows: np.ndarray) -> bytes:
     """Write names.yaml.
 
     Parameters
@@ -70,13 +82,20 @@ def write_given(folder: RunFolder, given: Given, rows: np.ndarray) -> None:
     given : Given
     rows : int array (k,)
         Fitted faces in each cluster, with those that splits made.
+
+    Returns
+    -------
+    bytes
+        What was written.
     """
     unknown = np.full(len(given.emotion), np.nan)
     names = Names(
         given.emotion, given.how, given.looks, rows, unknown, score=given.trust,
         categories=given.categories, by=given.by, splits=given.splits, answers=given.answers,
     )  # fmt: skip
-    storage.write_text(folder.file(NAMES), as_yaml(names.as_dict()))
+    data = as_yaml(names.as_dict()).encode()
+    storage.write_whole(folder.file(NAMES), data)
+    return data
 
 
 def _faces(entry: Any) -> int:
@@ -110,7 +129,7 @@ def _names_in(content: dict[str, Any]) -> dict[int, str | None]:
     for number, one in content.get("clusters", {}).items():
         name = one.get("emotion") if isinstance(one, dict) else one
         if isinstance(number, int):
-            found[number] = None if name is None else str(name)
+            found[number] = name
     return found
 
 
@@ -139,6 +158,8 @@ def _take_over(folder: RunFolder, log: Log, content: dict[str, Any]) -> None:
     if changed:
         names = {str(number): name for number, name in changed.items()}
         log.append({"do": "names", "how": "file", "names": names})
+        # Else it would be found again, also after it was undone.
+        write_names(folder, log)
 
 
 def _written_names(folder: RunFolder, log: Log, content: dict[str, Any]) -> dict[int, str | None]:

@@ -12,7 +12,9 @@ from daskfer.answers import AnswerError, GoneError, Group, Log
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.name_page.gallery import Gallery, Tile
 from daskfer.name_page.pictures import COLUMNS, average_face, sheet_png, tile_side
+from daskfer.names_file import take_over
 from daskfer.naming import Given
+from daskfer.run_folder import RunFolder
 
 AHEAD = 4
 """Groups that are told in advance, so that the browser has their pictures when they are next."""
@@ -273,6 +275,11 @@ class Desk:
                 f"cluster {group.number} cannot be split: it has one face, or only copies of one"
             )
         return {"do": "split", "group": group.key, "centers": centers.tolist()}
+
+    def take_over(self, folder: RunFolder) -> None:
+        """Take names that somebody wrote into names.yaml as answers."""
+        with self._lock:
+            take_over(folder, self.log)
 
     def given(self) -> tuple[int, Given, np.ndarray]:
         """How many lines the log has, the names that follow, and the faces of each cluster."""

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 
+from daskfer import storage
 from daskfer.name_page.desk import Desk
 from daskfer.name_page.gallery import Gallery
 from daskfer.name_page.hints import Hints
 from daskfer.name_page.server import Page, listen
 from daskfer.name_page.training import Training
-from daskfer.names_file import write_given
+from daskfer.names_file import NAMES, write_given
 from daskfer.recipe import Recipe
 from daskfer.run_folder import RunFolder
 from daskfer.stages.look import Found, units_of
@@ -53,6 +54,7 @@ class Names:
         self._waiting: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._written = -1
+        self._data = b""
 
     def changed(self) -> None:
         """Note that there was an answer."""
@@ -72,11 +74,15 @@ class Names:
             self.drawer.submit(self.write)
 
     def write(self) -> None:
-        """Write the file, if anything is new."""
+        """Write the file, if anything is new; what somebody wrote into it meanwhile is kept."""
+        path = self.folder.file(NAMES)
+        now = storage.read_bytes(path) if storage.exists(path) else b""
+        if self._data and now != self._data:
+            self.desk.take_over(self.folder)
         entries, given, sizes = self.desk.given()
         if entries and self._written != entries:
+            self._data = write_given(self.folder, given, sizes)
             self._written = entries
-            write_given(self.folder, given, sizes)
 
 
 async def serve(
@@ -102,8 +108,6 @@ async def serve(
     """
 
     def report() -> bytes | None:
-        from daskfer import storage
-
         path = folder.file("report.html")
         return storage.read_bytes(path) if storage.exists(path) else None
 
