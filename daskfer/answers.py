@@ -445,6 +445,8 @@ class Log:
         AnswerError
             When it does not fit; nothing is written then.
         """
+        # Before there is a file, and again when nobody else can write.
+        self.answers.check(entry)
         with self._locked() as file:
             self.refresh()
             if entry["do"] == "undo" and seen is not None and seen != len(self.entries):

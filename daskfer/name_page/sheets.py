@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -56,7 +57,9 @@ def write_sheets(folder: str, gallery: Gallery, log: Log, seed: int) -> int:
         members = gallery.members(group)
         if not len(members):
             continue
-        name = _name(str(given.categories[code]) if (code := given.emotion[number]) >= 0 else "")
+        # What action units told is for a person to confirm, and stands beside.
+        said = given.emotion[number] >= 0 and given.by[number] in ("page", "file")
+        name = _name(given.categories[given.emotion[number]] if said else "")
         path = os.path.join(folder, f"cluster-{number:03d}.png")
         storage.write_whole(path, _picture(gallery, group, members, seed, number, name))
         hint = gallery.hint(group)
@@ -72,8 +75,6 @@ def write_sheets(folder: str, gallery: Gallery, log: Log, seed: int) -> int:
 
 def _name(name: str) -> str:
     """A name as YAML writes it."""
-    import json
-
     plain = name.isalpha() and name.lower() not in NO_TEXTS
     return name if plain or not name else json.dumps(name, ensure_ascii=False)
 
