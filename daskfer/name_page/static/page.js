@@ -324,6 +324,7 @@ let watching = false;
 function showTraining(training) {
   const place = el("train-text");
   el("train-start").disabled = training.state === "running";
+  el("train-start").textContent = training.state === "done" ? "Train again" : "Train on the names so far";
   const named = state.progress.covered > 0;
   if (training.state === "none") {
     place.replaceChildren(make("p", {}, named ? `It learns from ${count(state.progress.covered, "named face")}, and labels all others. That takes a while; you can go on naming meanwhile.` : "Name some clusters first, and it learns from these; it learns too from names that the run itself told without labels."));
