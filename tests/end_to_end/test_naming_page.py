@@ -247,8 +247,8 @@ def test_names_of_ones_own_are_text_and_work(browser, finished, run):
         shown(page)
         assert evil in page.inner_text("#names")
         assert page.locator("img[src=x]").count() == 0
-    wait_until(lambda: names_in(run)[second] == "calm", "names.yaml")
-    assert names_in(run)[first] == evil
+        wait_until(lambda: names_in(run)[second] == "calm", "names.yaml")
+        assert names_in(run)[first] == evil
 
 
 def test_mouse_touch_and_screen_readers(browser, finished, run):
