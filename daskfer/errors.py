@@ -47,6 +47,10 @@ class ModelFileError(DaskferError):
     """A model file that cannot be found or is not the one that is expected."""
 
 
+class ModelError(RunFolderError):
+    """A trained model that is missing, was changed, or holds what no model may hold."""
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, in one line of at most 200 characters; its kind when it says nothing."""
     return " ".join(str(error).split())[:200] or type(error).__name__

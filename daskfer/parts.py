@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daskfer import storage
+from daskfer import npy, storage
 from daskfer.blocks import groups
 from daskfer.engine import Engine
 from daskfer.recipe import PARTS, Parts
@@ -98,9 +98,9 @@ class PartsReducer:
 AnyReducer = Reducer | PartsReducer
 
 
-def load_reducer(path: str) -> AnyReducer:
-    """Read what one of the two wrote."""
-    arrays = storage.read_arrays(path)
+def load_reducer(content: str | bytes) -> AnyReducer:
+    """Read what one of the two wrote, from a path or from the file's bytes."""
+    arrays = npy.members(content) if isinstance(content, bytes) else storage.read_arrays(content)
     if "parts" not in arrays:
         return Reducer.from_arrays(arrays)
     sides, scaling = arrays["ready"].tolist()

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 OWNER = "run.json"
 
+UNSURE_SHARE = 0.1
+"""Share of the fitted faces of which a model would say that it is unsure."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -139,9 +142,20 @@ class RunFolder:
             result.names,
             None if trained is None else trained.classifier,
             None if trained is None else trained.face,
+            unsure_below(result),
         )
         write_report(self.file("report.html"), result, metrics)
         storage.write_json(self.file("metrics.json"), metrics)
+
+
+def unsure_below(result: Result) -> float:
+    """The confidence that the least sure tenth of the fitted faces stays below; reads no label."""
+    import numpy as np
+
+    if result.trained is None:
+        return 0.0
+    confidence = result.trained.confidence[result.selection.fit]
+    return round(float(np.quantile(confidence, UNSURE_SHARE)), 4)
 
 
 def identity(recipe: Recipe, sources: list[Source]) -> str:

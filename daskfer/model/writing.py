@@ -1,64 +1,20 @@
-"""The model folder: all that predicting needs, in open formats and without pickle."""
+"""The model folder is written: all that predicting needs, in open formats and without pickle."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
-from typing import Any
 
 from daskfer import __version__, storage
 from daskfer.classify import Classifier
-from daskfer.clusterers import AnyClusterer, from_arrays
-from daskfer.errors import RunFolderError
+from daskfer.clusterers import AnyClusterer
+from daskfer.model.estimator import save_estimator
 from daskfer.naming import Names
 from daskfer.parts import AnyReducer
 from daskfer.recipe import Recipe
 
 FORMAT = 3
 """Since 3, clusters.npz may hold splits, which a reader of 2 would pass over."""
-
-
-def save_estimator(estimator: Any) -> bytes:
-    """A scikit-learn estimator in skops's format, which holds no code."""
-    import skops.io
-
-    return bytes(skops.io.dumps(estimator))
-
-
-def load_estimator(data: bytes, name: str) -> Any:
-    """Read an estimator that `save_estimator` wrote.
-
-    Raises
-    ------
-    RunFolderError
-        When the file holds types beyond those of scikit-learn and NumPy that skops trusts.
-    """
-    import skops.io
-
-    unknown = [kind for kind in skops.io.get_untrusted_types(data=data) if not _is_known(kind)]
-    if unknown:
-        raise RunFolderError(f"{name} holds types that are not trusted: {', '.join(unknown)}")
-    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
-
-
-def _is_known(kind: str) -> bool:
-    return kind.startswith(("sklearn.", "numpy.")) and "lambda" not in kind
-
-
-def read_clusters(folder: str) -> AnyClusterer:
-    """The clusters of a model folder, which assign faces as they did when they were written.
-
-    Raises
-    ------
-    RunFolderError
-        When a newer daskfer wrote them, in a format that is not known here.
-    """
-    found = storage.read_json(storage.join(folder, "model.json"))["format"]
-    if found > FORMAT:
-        raise RunFolderError(
-            f"{folder} has format {found} and this daskfer reads up to {FORMAT}: use a newer one"
-        )
-    return from_arrays(storage.read_arrays(storage.join(folder, "clusters.npz")))
 
 
 def write_model(
@@ -70,6 +26,7 @@ def write_model(
     names: Names,
     classifier: Classifier | None,
     face: AnyReducer | None = None,
+    unsure_below: float = 0.0,
 ) -> None:
     """Write the parts of a model and, last, model.json with their checksums.
 
@@ -86,6 +43,8 @@ def write_model(
         The second model, whose input is the reducer's output, or `face`'s where that is given.
     face : reducer, optional
         What the second model sees, where that is not what the clusters see.
+    unsure_below : float
+        Confidence below which a face's emotion is better left open.
     """
     reducer.save(storage.join(folder, "reducer.npz"))
     storage.write_arrays(
@@ -113,6 +72,7 @@ def write_model(
             "classifier": None if classifier is None else classifier.description,
             "classifier_input": "reducer.npz" if face is None else "face.npz",
             "temperature": None if classifier is None else classifier.temperature,
+            "unsure_below": unsure_below,
             "sha256": {
                 part: hashlib.sha256(storage.read_bytes(storage.join(folder, part))).hexdigest()
                 for part in parts
