@@ -23,6 +23,7 @@ from daskfer.cli import (
     jobs,
     models,
     name,
+    predict,
     run,
     simulate,
     submit,
@@ -62,6 +63,7 @@ app.command("demo")(_interruptible(demo.demo))
 app.command("inspect")(_interruptible(inspect.inspect, "reads again"))
 app.command("run")(_interruptible(run.run))
 app.command("name")(_interruptible(name.name, "goes on with the answers so far"))
+app.command("predict")(_interruptible(predict.predict, "labels them again"))
 app.command("submit")(_interruptible(submit.submit, "submits it, or finds it submitted"))
 app.command("drive", hidden=True)(_interruptible(drive.drive))
 app.command("simulate-naming")(_interruptible(simulate.simulate, "goes on with what is missing"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import (
@@ -73,6 +75,43 @@ def decode(data: bytes, side: int) -> np.ndarray:
     BadImage
         For whatever is wrong with the file.
     """
+    with _opened(data) as image:
+        # JPEGs alone: decoded as grey, and at a fraction of their size if that is large enough.
+        image.draft("L", (2 * side, 2 * side))
+        grey = _loaded(image)
+        if grey.size != (side, side):
+            grey = _fitted(grey, side)
+        return np.frombuffer(grey.tobytes(), np.uint8)
+
+
+def decode_photo(data: bytes) -> np.ndarray:
+    """All of an image file, upright: its grey pixels, uint8 (h, w); else as `decode`.
+
+    Raises
+    ------
+    BadImage
+        For whatever is wrong with the file.
+    """
+    with _opened(data) as image:
+        return np.array(_loaded(image))
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels that an image file states, before it is turned upright.
+
+    Raises
+    ------
+    BadImage
+        For whatever is wrong with the file.
+    """
+    with _opened(data) as image:
+        width, height = image.size
+        return int(width), int(height)
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """An image file, opened but not decoded; whatever then goes wrong with it is a `BadImage`."""
     if not data:
         raise BadImage("empty file: expected an image")
     plugin = next((plugin for magic, plugin in _PLUGINS if magic.match(data)), None)
@@ -84,13 +123,7 @@ def decode(data: bytes, side: int) -> np.ndarray:
     try:
         image = plugin(io.BytesIO(data))
         _check_size(*image.size)
-        # JPEGs alone: decoded as grey, and at a fraction of their size if that is large enough.
-        image.draft("L", (2 * side, 2 * side))
-        image.load()
-        grey = _upright(image, _grey(image))
-        if grey.size != (side, side):
-            grey = _fitted(grey, side)
-        return np.frombuffer(grey.tobytes(), np.uint8)
+        yield image
     except BadImage:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -98,6 +131,12 @@ def decode(data: bytes, side: int) -> np.ndarray:
     except Exception as error:
         # Pillow's plugins raise whatever comes to them, from struct.error to MemoryError.
         raise BadImage(f"image cannot be decoded: {one_line(error)}") from error
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """The image decoded, grey and upright."""
+    image.load()
+    return _upright(image, _grey(image))
 
 
 def _hush() -> None:

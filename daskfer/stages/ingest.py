@@ -75,7 +75,9 @@ def read_faces(context: Context, sources: list[Source], range_bytes: int = DEFAU
     folder = stage_folder(context, sources)
     with context.watch.stage("ingest"), context.turn(folder) as mine:
         if mine:
-            planned = plan(context, sources, recipe.ingest.size, recipe.block_rows, range_bytes)
+            planned = plan(
+                context.engine, sources, recipe.ingest.size, recipe.block_rows, range_bytes
+            )
             _read(context, sources, planned, folder)
         else:
             context.watch.reused()

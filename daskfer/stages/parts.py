@@ -20,7 +20,6 @@ from daskfer.ingest.rows import Part
 from daskfer.ingest.sources import Source
 from daskfer.ingest.streams import CsvStream, layout_of
 from daskfer.ingest.text import CsvBlock
-from daskfer.stages.context import Context
 
 if TYPE_CHECKING:
     from daskfer.ingest.parquet import ParquetLayout
@@ -54,7 +53,7 @@ class Planned:
 
 
 def plan(
-    context: Context,
+    engine: Engine,
     sources: list[Source],
     size: int | Literal["auto"],
     block_rows: int,
@@ -73,7 +72,7 @@ def plan(
     owners: list[int] = []
     records: list[int] = []
     for owner, (source, layout) in enumerate(zip(sources, layouts, strict=True)):
-        found, counts = _parts(context.engine, source, layout, side, block_rows, range_bytes)
+        found, counts = _parts(engine, source, layout, side, block_rows, range_bytes)
         parts += found
         records += counts
         owners += [owner] * len(found)

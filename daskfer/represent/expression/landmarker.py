@@ -85,8 +85,8 @@ class Landmarker:
 
     def __init__(self, bundle: bytes) -> None:
         parts = zipfile.ZipFile(io.BytesIO(bundle))
-        self._landmarks = _interpreter(parts.read(_LANDMARKS_MODEL), [_LAYER4, _LAYER8])
-        self._blendshapes = _interpreter(parts.read(_BLENDSHAPES_MODEL), [_TOKEN])
+        self._landmarks = interpreter(parts.read(_LANDMARKS_MODEL), [_LAYER4, _LAYER8])
+        self._blendshapes = interpreter(parts.read(_BLENDSHAPES_MODEL), [_TOKEN])
         self._subset = np.array(blendshapes.LANDMARKS)
         self._image = np.empty((1, SIDE, SIDE, 3), np.float32)
 
@@ -176,13 +176,13 @@ def _litert() -> Any:
     return interpreter
 
 
-def _interpreter(model: bytes, layers: list[int]) -> tuple[Any, list[int]]:
+def interpreter(model: bytes, layers: list[int]) -> tuple[Any, list[int]]:
     """A model on one thread that also gives these layers, and its outputs' tensors."""
     content = _with_outputs(model, layers)
     with _quiet():
-        interpreter = _litert().Interpreter(model_content=content, num_threads=1)
-        interpreter.allocate_tensors()
-    return interpreter, [output["index"] for output in interpreter.get_output_details()]
+        ready = _litert().Interpreter(model_content=content, num_threads=1)
+        ready.allocate_tensors()
+    return ready, [output["index"] for output in ready.get_output_details()]
 
 
 @contextmanager

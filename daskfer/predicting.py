@@ -1,0 +1,300 @@
+"""Predicting whole files: from sources to a table of what a model says of each face in them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from daskfer import storage
+from daskfer.engine import Engine
+from daskfer.faces import UNKNOWN
+from daskfer.ingest.decoding import BadImage, decode_photo, size_of
+from daskfer.ingest.images import LIMIT, TOO_LARGE, ImageFiles
+from daskfer.ingest.listing import as_unicode
+from daskfer.ingest.quarantine import BadRow
+from daskfer.ingest.rows import Part
+from daskfer.ingest.sizes import resized
+from daskfer.ingest.sources import Source
+from daskfer.model.model import Model, Predictions
+from daskfer.predictor import UNSURE, cut_out_all, find_boxes, whole_box
+from daskfer.stages.parts import DEFAULT_RANGE, plan
+
+PART_ROWS = 2_048
+"""Rows that a task labels."""
+
+PHOTO_SIDE = 128
+"""Pixels of an image's shorter side from which it may show more than a face."""
+
+NO_FACE = "no face found: expected one that is seen from near its front"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a model says of the faces in a part of a source, or why it says nothing.
+
+    Attributes
+    ----------
+    records : int
+        Records of the source in this part.
+    record : int64 array (n,)
+        Number of each face's record in its source; of a photo, the same for all its faces.
+    name : list of str
+        The source of each, or its own file.
+    emotion : int8 array (n,)
+        Codes of the model's categories; UNKNOWN where it says none.
+    confidence : float32 array (n,)
+    cluster : int32 array (n,)
+    box : int32 array (n, 4)
+        Left, top, width and height in a photo; of other images −1.
+    problem : list of str
+        Why there is no face to label; empty where there is one.
+    """
+
+    records: int
+    record: np.ndarray
+    name: list[str]
+    emotion: np.ndarray
+    confidence: np.ndarray
+    cluster: np.ndarray
+    box: np.ndarray
+    problem: list[str]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The model's folder, and whether images are searched for faces (`auto`: large ones are)."""
+
+    model: str
+    faces: str = "auto"
+
+
+def label(
+    sources: list[Source], asked: Asked, model: Model, engine: Engine
+) -> Iterator[tuple[int, Labels]]:
+    """Label the faces of some sources, part by part, in reading order.
+
+    Parameters
+    ----------
+    sources : list of Source
+    asked : Asked
+    model : Model
+        What was read from `asked.model`; workers read it for themselves.
+    engine : Engine
+
+    Yields
+    ------
+    int
+        Number of the first record of the part's source over all inputs.
+    Labels
+
+    Raises
+    ------
+    InputError
+        When a file is no table of faces.
+    """
+    planned = plan(engine, sources, model.side, PART_ROWS, DEFAULT_RANGE)
+    cut = [
+        (smaller, owner)
+        for part, owner in zip(planned.parts, planned.owners, strict=True)
+        for smaller in _cut(part)
+    ]
+    names = [sources[owner].name for _, owner in cut]
+    tasks = engine.map("predict", label_part, [part for part, _ in cut], names, shared=(asked,))
+    records = [0] * len(sources)
+    for start in range(0, len(tasks), AT_ONCE):
+        for number, found in enumerate(engine.gather(tasks[start : start + AT_ONCE]), start):
+            owner = cut[number][1]
+            yield sum(records[:owner]), found
+            records[owner] += found.records
+
+
+AT_ONCE = 16
+"""Parts whose labels are fetched at once."""
+
+PART_IMAGES = 64
+"""Image files of a task: photos take long."""
+
+
+def _cut(part: Part) -> list[Part]:
+    """A set of image files in smaller parts; everything else as it is."""
+    if not isinstance(part, ImageFiles):
+        return [part]
+    return [
+        ImageFiles(
+            part.root, part.files[start : start + PART_IMAGES], part.first + start, part.side
+        )
+        for start in range(0, len(part.files), PART_IMAGES)
+    ]
+
+
+def label_part(part: Part, owner: str, asked: Asked) -> Labels:
+    """What the model says of one part of the source that is called `owner`."""
+    model = model_of(asked.model)
+    if isinstance(part, ImageFiles) and asked.faces != "none":
+        return _photos(part, model, asked)
+    return joined([_rows(rows, owner, model) for rows in part.pieces()])
+
+
+def _rows(rows: Any, owner: str, model: Model) -> Labels:
+    """Labels of rows that are faces, with the bad ones between them."""
+    found = model.predict(resized(rows.pixels, model.side))
+    names = list(rows.names) if rows.names is not None else [owner] * len(rows.row)
+    good = _labels(rows.records, rows.row, names, found)
+    bad = _bad(rows.bad_row, list(rows.bad), model)
+    return in_order(joined([good, bad]))
+
+
+def _labels(records: int, record: np.ndarray, names: list[str], found: Predictions) -> Labels:
+    count = len(record)
+    box = np.full((count, 4), -1, np.int32)
+    return Labels(
+        records, record, names, found.emotion, found.confidence, found.cluster, box, [""] * count
+    )
+
+
+def _bad(record: np.ndarray, bad: list[BadRow], model: Model) -> Labels:
+    count = len(bad)
+    return Labels(
+        0,
+        record,
+        [row.source for row in bad],
+        np.full(count, UNKNOWN, np.int8),
+        np.zeros(count, np.float32),
+        np.full(count, UNKNOWN, np.int32),
+        np.full((count, 4), -1, np.int32),
+        [row.reason if row.line is None else f"line {row.line}: {row.reason}" for row in bad],
+    )
+
+
+def _photos(part: ImageFiles, model: Model, asked: Asked) -> Labels:
+    """Labels of image files, of which large ones are searched for faces."""
+    found = []
+    for number, file in enumerate(part.files, part.first):
+        path = storage.join(part.root, file)
+        found.append(_photo(path, np.array([number], np.int64), model, asked))
+    return joined(found)
+
+
+def _photo(path: str, record: np.ndarray, model: Model, asked: Asked) -> Labels:
+    name = as_unicode(path)
+    try:
+        data = _read(path)
+        if asked.faces != "find" and min(size_of(data)) < PHOTO_SIDE:
+            (rows,) = ImageFiles(os.path.dirname(path), (os.path.basename(path),), int(record[0]),
+                                 model.side).pieces()  # fmt: skip
+            return _rows(rows, name, model)
+        photo = decode_photo(data)
+    except BadImage as error:
+        return _with_records(_bad(record, [BadRow(name, None, None, str(error), "")], model), 1)
+    boxes = find_boxes(model, photo)
+    if not boxes:
+        return _with_records(_bad(record, [BadRow(name, None, None, NO_FACE, "")], model), 1)
+    found = model.predict(cut_out_all(model, photo, boxes))
+    count = len(boxes)
+    box = np.array([whole_box(one) for one in boxes], np.int32)
+    return Labels(
+        1, np.repeat(record, count), [name] * count, found.emotion, found.confidence,
+        found.cluster, box, [""] * count,
+    )  # fmt: skip
+
+
+def _read(path: str) -> bytes:
+    data = storage.read_bytes(path, 0, LIMIT + 1)
+    if len(data) > LIMIT:
+        raise BadImage(TOO_LARGE)
+    return data
+
+
+def _with_records(labels: Labels, records: int) -> Labels:
+    return Labels(records, *list(vars(labels).values())[1:])
+
+
+def joined(parts: list[Labels]) -> Labels:
+    """Labels of parts that follow one another."""
+    if not parts:
+        nothing = Predictions(
+            np.zeros(0, np.int8), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros((0, 0))
+        )
+        return _labels(0, np.zeros(0, np.int64), [], nothing)
+    return Labels(
+        sum(part.records for part in parts),
+        np.concatenate([part.record for part in parts]),
+        [name for part in parts for name in part.name],
+        np.concatenate([part.emotion for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+        np.concatenate([part.cluster for part in parts]),
+        np.concatenate([part.box for part in parts]),
+        [problem for part in parts for problem in part.problem],
+    )
+
+
+def in_order(labels: Labels) -> Labels:
+    """The same, by the numbers of their records."""
+    order = np.argsort(labels.record, kind="stable")
+    return Labels(
+        labels.records,
+        labels.record[order],
+        [labels.name[number] for number in order],
+        labels.emotion[order],
+        labels.confidence[order],
+        labels.cluster[order],
+        labels.box[order],
+        [labels.problem[number] for number in order],
+    )
+
+
+def rows_of(
+    labels: Labels, first: int, categories: tuple[str, ...], unsure_below: float
+) -> list[dict[str, Any]]:
+    """Labels as plain values, a dictionary for each line of an output.
+
+    Parameters
+    ----------
+    labels : Labels
+    first : int
+        Number of the part's source's first record over all inputs.
+    categories : tuple of str
+    unsure_below : float
+    """
+    found = []
+    for number, problem in enumerate(labels.problem):
+        code, confidence = int(labels.emotion[number]), float(labels.confidence[number])
+        emotion = None if code == UNKNOWN else categories[code]
+        if emotion is not None and confidence < unsure_below:
+            emotion = UNSURE
+        cluster, box = int(labels.cluster[number]), labels.box[number].tolist()
+        whole = box[2] < 0
+        found.append(
+            {
+                "row": first + int(labels.record[number]),
+                "source": labels.name[number],
+                "emotion": emotion,
+                "confidence": None if problem else round(confidence, 4),
+                "cluster": None if cluster == UNKNOWN else cluster,
+                "x": None if whole else box[0],
+                "y": None if whole else box[1],
+                "width": None if whole else box[2],
+                "height": None if whole else box[3],
+                "problem": problem or None,
+            }
+        )
+    return found
+
+
+_models: dict[str, Model] = {}
+_reading = threading.Lock()
+
+
+def model_of(folder: str) -> Model:
+    """The model in a folder, read once in a process."""
+    with _reading:
+        if folder not in _models:
+            from daskfer.model import read_model
+
+            _models[folder] = read_model(folder)
+        return _models[folder]
