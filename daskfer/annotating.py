@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 from daskfer import storage
-from daskfer.ingest.decoding import BadImage, decode_photo
+from daskfer.ingest.decoding import BadImage, decode_colours
 
 LEAST_SIDE = 240
 """Smaller images are enlarged, so that words fit beside their faces."""
@@ -37,7 +38,7 @@ class Marks:
         """Write a PNG for each image that can be read."""
         for source, rows in self._rows.items():
             try:
-                photo = decode_photo(storage.read_bytes(source))
+                photo = decode_colours(storage.read_bytes(source))
             except (BadImage, OSError):
                 continue
             storage.write_whole(os.path.join(self.folder, self._name(source)), marked(photo, rows))
@@ -52,10 +53,8 @@ class Marks:
 
 
 def marked(photo: Any, rows: list[dict[str, Any]]) -> bytes:
-    """A photo, uint8 (h, w), with a box and words for each face, as a PNG."""
-    import io
-
-    image = Image.fromarray(photo).convert("RGB")
+    """A photo, uint8 (h, w, 3), with a box and words for each face, as a PNG."""
+    image = Image.fromarray(photo)
     times = max(-(-LEAST_SIDE // min(image.size)), 1)
     if times > 1:
         image = image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST)

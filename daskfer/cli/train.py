@@ -51,6 +51,7 @@ def train(
     prepare_process()
     owner = finished(run)
     recipe = _recipe_of(run, changes or [])
+    from daskfer import storage
     from daskfer.cli.console import JsonLines, Progress
     from daskfer.names_file import given_names
     from daskfer.run_folder import RunFolder
@@ -78,9 +79,11 @@ def train(
             metrics["notes"] = [*metrics["notes"], _changed(changes)]
         with progress.stage("report", len(result.faces.table)):
             folder.write(result, metrics)
-            if trained.face is None:
-                # That of a second model which saw more; model.json does not name it any more.
-                Path(run, "model", "face.npz").unlink(missing_ok=True)
+            # Those of another second model, which model.json does not name any more.
+            named = storage.read_json(folder.file("model/model.json"))["sha256"]
+            for left in ("face.npz", "classifier.npz"):
+                if left not in named:
+                    Path(run, "model", left).unlink(missing_ok=True)
     show(metrics, run, as_json)
 
 

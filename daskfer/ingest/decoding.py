@@ -84,6 +84,20 @@ def decode(data: bytes, side: int) -> np.ndarray:
         return np.frombuffer(grey.tobytes(), np.uint8)
 
 
+def decode_colours(data: bytes) -> np.ndarray:
+    """All of an image file, upright: its colours, uint8 (h, w, 3).
+
+    Raises
+    ------
+    BadImage
+        For whatever is wrong with the file.
+    """
+    with _opened(data) as image:
+        image.load()
+        colours = _grey(image) if image.mode.startswith(("I", "F")) else image
+        return np.array(_upright(image, colours.convert("RGB")))
+
+
 def decode_photo(data: bytes) -> np.ndarray:
     """All of an image file, upright: its grey pixels, uint8 (h, w); else as `decode`.
 

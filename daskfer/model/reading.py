@@ -14,12 +14,13 @@ from daskfer.errors import ModelError, RecipeError, one_line
 from daskfer.faces import EMOTIONS
 from daskfer.model.estimator import load_estimator
 from daskfer.model.model import Model
+from daskfer.model.plain import Plain
 from daskfer.model.writing import FORMAT
 from daskfer.parts import load_reducer
 from daskfer.recipe import Recipe, recipe_from_dict
 
 HEAD = "model.json"
-PARTS = ("reducer.npz", "clusters.npz", "face.npz", "classifier.skops")
+PARTS = ("reducer.npz", "clusters.npz", "face.npz", "classifier.skops", "classifier.npz")
 """Files that a model may have; no other name in model.json is ever opened."""
 
 
@@ -45,10 +46,9 @@ def read_model(path: str) -> Model:
     if len(emotion) < len(clusters.centers) or emotion.max(initial=-1) >= len(categories):
         raise ModelError(f"{folder}/clusters.npz: its names do not fit its clusters")
     classifier = None
-    if "classifier.skops" in files:
-        model = load_estimator(files["classifier.skops"], f"{folder}/classifier.skops")
+    if (estimator := _estimator(folder, files)) is not None:
         temperature = float(head.get("temperature") or 1.0)
-        classifier = Classifier(model, str(head.get("classifier")), float("nan"), temperature)
+        classifier = Classifier(estimator, str(head.get("classifier")), float("nan"), temperature)
     try:
         reducer = load_reducer(files["reducer.npz"])
         face = load_reducer(files["face.npz"]) if "face.npz" in files else None
@@ -126,6 +126,22 @@ def _checked_parts(folder: str, head: dict[str, Any]) -> dict[str, bytes]:
             )
         found[name] = data
     return found
+
+
+def _estimator(folder: str, files: dict[str, bytes]) -> Any:
+    """The classifier: of plain arrays where it is there as such, else scikit-learn's."""
+    from daskfer import npy
+
+    if "classifier.npz" in files:
+        try:
+            return Plain.from_arrays(npy.members(files["classifier.npz"]))
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            raise ModelError(
+                f"{folder}/classifier.npz cannot be read: {one_line(error)}"
+            ) from error
+    if "classifier.skops" in files:
+        return load_estimator(files["classifier.skops"], f"{folder}/classifier.skops")
+    return None
 
 
 def _clusters(folder: str, files: dict[str, bytes]) -> tuple[AnyClusterer, np.ndarray]:

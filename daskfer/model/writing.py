@@ -9,6 +9,7 @@ from daskfer import __version__, storage
 from daskfer.classify import Classifier
 from daskfer.clusterers import AnyClusterer
 from daskfer.model.estimator import save_estimator
+from daskfer.model.plain import plain_of
 from daskfer.naming import Names
 from daskfer.parts import AnyReducer
 from daskfer.recipe import Recipe
@@ -59,6 +60,10 @@ def write_model(
             storage.join(folder, "classifier.skops"), save_estimator(classifier.model)
         )
         parts.append("classifier.skops")
+        if (plain := plain_of(classifier.model)) is not None:
+            # The same as arrays, which are read without scikit-learn.
+            storage.write_arrays(storage.join(folder, "classifier.npz"), **plain.arrays())
+            parts.append("classifier.npz")
     storage.write_json(
         storage.join(folder, "model.json"),
         {
