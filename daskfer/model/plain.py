@@ -107,7 +107,7 @@ def plain_of(pipeline: Any) -> Plain | None:
     scaler, kernel, last = None, None, None
     for step in _steps(pipeline):
         kind = type(step).__name__
-        if kind == "StandardScaler" and kernel is None and last is None:
+        if kind == "StandardScaler" and scaler is None and kernel is None and last is None:
             scaler = step
         elif kind == "Nystroem" and step.kernel == "rbf" and kernel is None and last is None:
             kernel = step

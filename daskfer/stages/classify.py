@@ -14,7 +14,8 @@ from daskfer.balance import Selection, balance_clusters
 from daskfer.blocks import BlockFiles, StoredRows, cut
 from daskfer.classify import Classifier, Scores, drawn_rows
 from daskfer.faces import EMOTIONS, UNKNOWN, FaceTable
-from daskfer.model import load_estimator, save_estimator
+from daskfer.model.estimator import load_estimator, save_estimator
+from daskfer.model.plain import plain_of
 from daskfer.naming import Names
 from daskfer.parts import AnyReducer
 from daskfer.stages.cluster import Clusters
@@ -276,7 +277,9 @@ def predict(
     positions: np.ndarray, points: BlockFiles, path: str, temperature: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the classifier in a file says of the rows here (see `daskfer.classify.predict`)."""
-    return classify.predict(read_estimator(path), points.rows(positions), temperature)
+    estimator = read_estimator(path)
+    # As whoever reads the model will have it, so that both say the same to the last digit.
+    return classify.predict(plain_of(estimator) or estimator, points.rows(positions), temperature)
 
 
 def read_estimator(path: str) -> Any:
