@@ -149,13 +149,16 @@ class RunFolder:
 
 
 def unsure_below(result: Result) -> float:
-    """The confidence that the least sure tenth of the fitted faces stays below; reads no label."""
+    """The confidence that the least sure tenth of the fitted faces stays below; reads no label.
+
+    At most a half: an emotion that is likelier than all others together is not unsure.
+    """
     import numpy as np
 
     if result.trained is None:
         return 0.0
     confidence = result.trained.confidence[result.selection.fit]
-    return round(float(np.quantile(confidence, UNSURE_SHARE)), 4)
+    return min(round(float(np.quantile(confidence, UNSURE_SHARE)), 4), 0.5)
 
 
 def identity(recipe: Recipe, sources: list[Source]) -> str:

@@ -81,7 +81,7 @@ def predict(
         raise InputError(f"--unsure-below {unsure_below:g}: expected a confidence from 0 to 1")
     from daskfer import predicted_file
     from daskfer.ingest.finding import find_sources
-    from daskfer.predicting import Asked, label, model_of, rows_of
+    from daskfer.stages.predict import Asked, label, model_of, rows_of
 
     if out is not None:
         predicted_file.check_path(out)

@@ -1,4 +1,4 @@
-"""Predicting whole files: from sources to a table of what a model says of each face in them."""
+"""Predict: from sources to a table of what a trained model says of each face in them."""
 
 from __future__ import annotations
 
