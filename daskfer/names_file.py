@@ -73,6 +73,12 @@ def write_names(folder: RunFolder, log: Log) -> None:
     write_given(folder, given, np.array(rows, np.int64))
 
 
+def written_from(folder: RunFolder) -> int:
+    """From how many lines of the log names.yaml says that it was written; -1 where it does not."""
+    found = _read(folder).get("answers")
+    return found if isinstance(found, int) else -1
+
+
 def write_given(folder: RunFolder, given: Given, rows: np.ndarray) -> bytes:
     """Write names.yaml.
 

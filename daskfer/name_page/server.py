@@ -23,7 +23,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, HTTPError, RequestHandler
 
 from daskfer.answers import AnswerError, GoneError
-from daskfer.errors import InputError
+from daskfer.errors import DaskferError, InputError
 from daskfer.name_page.desk import Desk
 from daskfer.name_page.training import Training
 
@@ -119,7 +119,7 @@ class Handler(RequestHandler):
         """The plain values of a request."""
         try:
             found = json.loads(self.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise HTTPError(400, reason="Expected JSON") from None
         if not isinstance(found, dict):
             raise HTTPError(400, reason="Expected an object")
@@ -127,10 +127,12 @@ class Handler(RequestHandler):
 
     def write_error(self, status_code: int, **about: Any) -> None:
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(json.dumps({"error": self._reason}))
+        error = about.get("exc_info", (None, None))[1]
+        told = str(error) if isinstance(error, DaskferError) else self._reason
+        self.finish(json.dumps({"error": told}))
 
     def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
-        if not isinstance(value, HTTPError):
+        if not isinstance(value, HTTPError | DaskferError):
             super().log_exception(kind, value, trace)
 
 

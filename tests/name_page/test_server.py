@@ -206,7 +206,7 @@ def test_an_oversized_body_is_refused(served):
     assert served.ask("GET", "state")[0] == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"1" * 5000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"1" * 5000, b"[" * 60000])
 def test_bodies_that_are_no_object_are_refused(served, body):
     assert served.ask("POST", "answer", body)[0] == 400
     assert log_of(served) == b""
@@ -265,3 +265,14 @@ def test_a_port_that_is_taken_and_a_host_of_others_are_said(served):
         listen(page, "127.0.0.1", served.port)
     with pytest.raises(InputError, match=r"--host 192\.0\.2\.1 "):
         listen(page, "192.0.2.1", 0)
+
+
+def test_a_log_that_was_taken_away_is_said_with_every_answer(served):
+    assert served.post("answer", {"do": "mixed", "group": "c0"})[0] == 200
+    served.page.desk.log.path.unlink()
+    status, found = served.post("answer", {"do": "mixed", "group": "c1"})
+    assert status == 400
+    assert "is gone or shorter than it was" in found["error"]
+    status, _, body = served.ask("GET", "state")
+    assert status == 500
+    assert json.loads(body) == found
