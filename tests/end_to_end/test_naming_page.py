@@ -283,3 +283,108 @@ def test_mouse_touch_and_screen_readers(browser, finished, run):
         assert all(names)
         assert page.get_attribute("#told", "aria-live") == "polite"
         assert "happy" in page.inner_text("#told")
+
+
+def settle(page: Any) -> None:
+    """Wait until no answer is on its way."""
+    page.wait_for_function("() => !busy")
+
+
+def test_keys_are_the_pages_after_mouse_and_dialogs(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, {"width": 1366, "height": 400}) as page,
+    ):
+        first = shown(page)
+        for button in ("#open-help", "#open-names", "#open-train"):
+            page.click(button)
+            page.keyboard.press("Escape")
+            page.wait_for_function("() => document.activeElement === document.body")
+        press(page, "1")
+        page.click("#answered summary")
+        assert page.evaluate("document.activeElement.tagName") == "BODY"
+        # Held, a key answers once, and does nothing else.
+        page.evaluate("scrollTo(0, 0)")
+        for _ in range(5):
+            page.keyboard.down("Space")
+            settle(page)
+        page.keyboard.up("Space")
+        assert page.evaluate("[scrollY, state.progress.looks]") == [0, 2]
+        # By keyboard, a dialog gives the focus back to its button.
+        page.focus("#open-help")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        page.wait_for_function("() => document.activeElement.id === 'open-help'")
+        # A name's button keeps the focus, though all are made anew; held, it answers once.
+        page.focus("#names [data-name=fear]")
+        for _ in range(3):
+            page.keyboard.down("Enter")
+            settle(page)
+        page.keyboard.up("Enter")
+        assert page.evaluate("document.activeElement.dataset.name") == "fear"
+        assert page.evaluate("state.progress.looks") == 3
+        # Skipped, an answer that was only looked at again stays.
+        page.click("#answered .list button:first-child")
+        page.wait_for_function("key => shown.key === key", arg=first)
+        page.evaluate("document.activeElement.blur()")
+        press(page, "Space")
+        assert "keeps its answer" in page.inner_text("#told")
+        assert page.evaluate("[state.progress.looks, state.progress.answered]") == [3, 2]
+
+
+def test_faces_that_cannot_be_fetched_are_not_answered_for(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        shown(page)
+        page.evaluate("pictures.clear()")
+        page.route("**/faces/*.png", lambda route: route.abort())
+        page.keyboard.press("1")
+        page.wait_for_selector("#told.fault")
+        assert "could not be fetched" in page.inner_text("#told")
+        assert page.is_hidden("#group")
+        page.keyboard.press("2")
+        settle(page)
+        assert page.evaluate("state.answered.map((one) => one.name)") == ["angry"]
+
+
+def test_a_page_whose_server_was_started_anew_says_so(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        first = shown(page)
+        refused = {"status": 403, "json": {"error": "Wrong token"}}
+        page.route("**/answer", lambda route: route.fulfill(**refused))
+        page.keyboard.press("1")
+        page.wait_for_selector("#told.fault")
+        assert "open the address that daskfer name tells now" in page.inner_text("#told")
+        assert shown(page) == first
+
+
+def test_what_was_merged_comes_apart_in_words(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        press(page, "m")
+        press(page, "s")
+        assert page.inner_text("#told") == "What was merged came apart."
+
+
+def test_nothing_is_wider_than_the_screen(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        shown(page)
+        for width in (320, 390, 721, 768, 801, 1001, 1024, 1181, 1366, 1920):
+            page.set_viewport_size({"width": width, "height": 700})
+            left, right = page.evaluate(
+                "[document.querySelector('.faces').getBoundingClientRect().left,"
+                " Math.max(...[...document.querySelectorAll('button, .tile')].filter("
+                "(one) => one.offsetParent).map((one) => one.getBoundingClientRect().right))]"
+            )
+            assert 0 <= left < right <= width
+            assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -87,6 +87,10 @@ async function show(entry) {
   try {
     image = await picture(entry.key);
   } catch {
+    // Not to answer for the faces before, which are still on the screen.
+    shown = null;
+    el("group").hidden = el("done").hidden = true;
+    showProgress();
     return tell("The faces could not be fetched. Reload the page; if the server has ended, start daskfer name again: every answer so far is saved.", true);
   }
   shown = entry;
@@ -106,7 +110,7 @@ function showFaces(entry, image) {
   el("heading").textContent = `${clusters} · ${count(entry.faces, "face")} (${percent(entry.share)})`;
   const already = el("answered-already");
   already.hidden = !entry.said && !entry.skipped;
-  already.textContent = entry.said ? `Answered already: ${entry.said.name ?? "mixed"}. Another answer replaces it.` : "Skipped before.";
+  already.textContent = entry.said ? `Answered already: ${entry.said.name ?? "mixed"}. Another answer replaces it, Skip leaves it.` : "Skipped before.";
   let first = 0;
   for (const part of ["nearest", "diverse", "borderline"]) {
     const strip = document.querySelector(`.strip[data-part=${part}]`);
@@ -136,6 +140,10 @@ function showNeighbours(entry) {
 
 function showAnswers(entry) {
   const place = el("suggestion");
+  const buttons = () => [...place.querySelectorAll("button"), ...el("names").querySelectorAll("button")];
+  const focused = document.activeElement;
+  const kept = (button) => (focused.id ? button.id === focused.id : button.dataset.name === focused.dataset.name);
+  const inside = buttons().includes(focused);
   if (entry.suggestion) {
     const accept = make("button", { type: "button", "aria-keyshortcuts": "Enter", id: "accept" }, make("kbd", {}, "Enter"), make("strong", {}, entry.suggestion.name));
     accept.addEventListener("click", acceptSuggestion);
@@ -143,7 +151,7 @@ function showAnswers(entry) {
   } else {
     place.replaceChildren(make("span", {}, "No suggestion"), make("small", {}, entry.measured ? "action units tell no emotion clearly" : "it comes when neighbours have names"));
   }
-  const buttons = state.choices.map((name, number) => {
+  const made = state.choices.map((name, number) => {
     const key = number < 9 ? String(number + 1) : number === 9 ? "0" : "";
     const button = make("button", { type: "button", "data-name": name });
     if (key) {
@@ -159,7 +167,9 @@ function showAnswers(entry) {
     button.addEventListener("click", () => nameIt(name));
     return button;
   });
-  el("names").replaceChildren(...buttons);
+  el("names").replaceChildren(...made);
+  // Who goes by Tab stays at the button, though it is made anew.
+  if (inside) buttons().find(kept)?.focus();
   document.querySelector("[data-do=merge]").disabled = entry.neighbours.length === 0;
   document.querySelector("[data-do=split]").disabled = entry.faces < 2;
 }
@@ -236,6 +246,8 @@ async function request(path, body) {
   return [response, await response.json()];
 }
 
+const refusal = (response, data) => response.status === 403 ? "this page's server has ended; open the address that daskfer name tells now" : data.error;
+
 async function answer(body) {
   if (busy) return;
   busy = true;
@@ -250,7 +262,7 @@ async function answer(body) {
       await show(state.next[0]);
       tell(`Nothing was written: ${data.error}. This is how it stands now.`, true);
     } else {
-      tell(`Nothing was written: ${data.error}.`, true);
+      tell(`Nothing was written: ${refusal(response, data)}.`, true);
     }
   } catch {
     tell("The server does not answer, and nothing was written. Start daskfer name again: every answer before is saved.", true);
@@ -261,7 +273,7 @@ async function answer(body) {
 
 function answeredText(body) {
   const number = shown ? `Cluster ${shown.number}` : "";
-  const texts = { name: `${number}: ${body.name}.`, mixed: `${number}: mixed.`, skip: `${number} was skipped; it comes again at the end.`, split: `${number} was split; this is the larger half.`, merge: state.next[0] && state.next[0].clusters.length > 1 ? "Merged; name both now." : "Merged, with the neighbour's name.", undo: "Undone.", categories: "The names are changed.", labels: "" };
+  const texts = { name: `${number}: ${body.name}.`, mixed: `${number}: mixed.`, skip: `${number} was skipped; it comes again at the end.`, split: shown?.clusters.length > 1 ? "What was merged came apart." : `${number} was split; this is the larger half.`, merge: state.next[0] && state.next[0].clusters.length > 1 ? "Merged; name both now." : "Merged, with the neighbour's name.", undo: "Undone.", categories: "The names are changed.", labels: "" };
   return texts[body.do];
 }
 
@@ -271,11 +283,21 @@ const acceptSuggestion = () => shown?.suggestion && nameIt(shown.suggestion.name
 function act(what) {
   if (what === "undo") return state.undo ? answer({ do: "undo" }) : tell("There is nothing to undo.");
   if (!shown) return undefined;
+  if (what === "skip" && shown.said) return leave();
   if (what === "merge") {
     const [other] = shown.neighbours;
     return other ? answer({ do: "merge", group: shown.key, with: other.key }) : tell("There is no other cluster to merge with.");
   }
   return answer({ do: what, group: shown.key });
+}
+
+async function leave() {
+  if (busy) return;
+  busy = true;
+  const text = `Cluster ${shown.number} keeps its answer.`;
+  await show(state.next[0]);
+  tell(text);
+  busy = false;
 }
 
 async function lookAgain(key) {
@@ -392,29 +414,37 @@ async function startTraining() {
 const KEYS = { x: "mixed", s: "split", m: "merge", u: "undo", " ": "skip" };
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]") || event.target.closest("textarea, input")) return;
   const onButton = event.target.closest("button, summary, a");
   const key = event.key.toLowerCase();
-  if (onButton && (key === "enter" || key === " ")) return;
+  if (onButton && (key === "enter" || key === " ")) {
+    // A key that is held presses once.
+    if (event.repeat) event.preventDefault();
+    return;
+  }
   const number = /^[0-9]$/.test(key) ? (Number(key) + 9) % 10 : -1;
-  let done = true;
-  if (number >= 0 && number < state.choices.length) nameIt(state.choices[number]);
-  else if (key === "enter") acceptSuggestion();
-  else if (key in KEYS) act(KEYS[key]);
-  else if (key === "?") el("help").showModal();
-  else if (key === "n") openNames();
-  else if (key === "t") openTraining();
-  else done = false;
-  if (done) event.preventDefault();
+  let does = null;
+  if (number >= 0 && number < state.choices.length) does = () => nameIt(state.choices[number]);
+  else if (key === "enter") does = acceptSuggestion;
+  else if (Object.hasOwn(KEYS, key)) does = () => act(KEYS[key]);
+  else if (key === "?") does = () => el("help").showModal();
+  else if (key === "n") does = openNames;
+  else if (key === "t") does = openTraining;
+  if (!does) return;
+  event.preventDefault();
+  if (!event.repeat) does();
 });
 
 for (const button of document.querySelectorAll("[data-do]")) {
   button.addEventListener("click", () => act(button.dataset.do));
 }
 document.addEventListener("click", (event) => {
-  // A button pressed with the mouse must not take Enter and Space for itself afterwards.
-  if (event.detail > 0) event.target.closest("button")?.blur();
+  // A button pressed with the mouse must not take Enter and Space for itself afterwards; nor may
+  // a dialog that it opens give them back to it.
+  if (event.detail > 0) event.target.closest("button, summary")?.blur();
+}, true);
+document.addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
   for (const other of document.querySelectorAll(".tile.big")) if (other !== tile) other.classList.remove("big");
   if (tile) {
