@@ -77,6 +77,9 @@ class Page:
 class Handler(RequestHandler):
     """Checks who asks, and answers in JSON."""
 
+    written = False
+    """Whether an answer is on the disk; what fails after that must not say otherwise."""
+
     def initialize(self, page: Page) -> None:
         self.page = page
 
@@ -128,8 +131,14 @@ class Handler(RequestHandler):
     def write_error(self, status_code: int, **about: Any) -> None:
         self.set_header("Content-Type", "application/json; charset=utf-8")
         error = about.get("exc_info", (None, None))[1]
-        told = str(error) if isinstance(error, DaskferError) else self._reason
-        self.finish(json.dumps({"error": told}))
+        told = self._reason
+        if isinstance(error, DaskferError):
+            told = str(error)
+        elif isinstance(error, OSError):
+            # Such as that somebody deleted the store.
+            told = f"{error.strerror or error}: {error.filename}"
+        written = {"written": True} if self.written else {}
+        self.finish(json.dumps({"error": told, **written}))
 
     def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
         if not isinstance(value, HTTPError | DaskferError):
@@ -226,6 +235,7 @@ class Answer(Handler):
         except AnswerError as error:
             self.send({"error": str(error)}, 400)
             return
+        self.written = True
         self.page.changed()
         state = self.page.desk.state()
         for shown in state["next"][:1]:

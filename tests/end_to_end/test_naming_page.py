@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,8 +57,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 @pytest.fixture
 def run(finished: tuple[Path, dict[str, str]], tmp_path: Path) -> Path:
-    import shutil
-
     shutil.copytree(finished[0] / "run", tmp_path / "run")
     return tmp_path / "run"
 
@@ -388,3 +387,22 @@ def test_nothing_is_wider_than_the_screen(browser, finished, run):
             )
             assert 0 <= left < right <= width
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_store_that_was_deleted_meanwhile_is_said(browser, finished, run, tmp_path):
+    folder, environment = finished
+    shutil.copytree(folder / "store", tmp_path / "store")
+    environment = {**environment, "DASKFER_STORE": str(tmp_path / "store")}
+    with (
+        served(run, environment) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        shown(page)
+        shutil.rmtree(tmp_path / "store")
+        # The sheet of what is merged now is not drawn yet.
+        page.keyboard.press("m")
+        page.wait_for_selector("#told.fault")
+        assert "The answer is written, but" in page.inner_text("#told")
+        assert page.is_hidden("#group")
+    with served(run, environment) as (address, _), opened(browser, address, LAPTOP) as page:
+        assert len(clusters_of(page)) == 2

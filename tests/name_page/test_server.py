@@ -276,3 +276,19 @@ def test_a_log_that_was_taken_away_is_said_with_every_answer(served):
     status, _, body = served.ask("GET", "state")
     assert status == 500
     assert json.loads(body) == found
+
+
+@pytest.mark.parametrize("do", ["mixed", "split"])
+def test_an_answer_whose_next_faces_are_gone_is_said_to_be_written(served, monkeypatch, do):
+    first = json.loads(served.ask("GET", "state")[2])["next"][0]["key"]
+
+    def gone(*arguments: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "store/points.npy")
+
+    monkeypatch.setattr(served.page.desk.gallery, "follow", gone)
+    monkeypatch.setattr(served.page.desk, "_catch_up", served.page.desk.log.refresh)
+    monkeypatch.setattr(served.page.desk, "state", gone)
+    status, found = served.post("answer", {"do": do, "group": first})
+    assert status == 500
+    assert found == {"error": "No such file or directory: store/points.npy", "written": True}
+    assert json.loads(log_of(served).splitlines()[-1])["do"] == do

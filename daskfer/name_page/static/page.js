@@ -81,17 +81,21 @@ function tiles(image, entry, first, faces) {
 
 // ---------------------------------------------------------------- showing a group
 
+function lose(why) {
+  // Not to answer again for the faces that are still on the screen.
+  shown = null;
+  el("group").hidden = el("done").hidden = true;
+  showProgress();
+  tell(why, true);
+}
+
 async function show(entry) {
   if (!entry) return finish();
   let image;
   try {
     image = await picture(entry.key);
   } catch {
-    // Not to answer for the faces before, which are still on the screen.
-    shown = null;
-    el("group").hidden = el("done").hidden = true;
-    showProgress();
-    return tell("The faces could not be fetched. Reload the page; if the server has ended, start daskfer name again: every answer so far is saved.", true);
+    return lose("The faces could not be fetched. Reload the page; if the server has ended, start daskfer name again: every answer so far is saved.");
   }
   shown = entry;
   el("done").hidden = true;
@@ -261,6 +265,8 @@ async function answer(body) {
       state = data.state;
       await show(state.next[0]);
       tell(`Nothing was written: ${data.error}. This is how it stands now.`, true);
+    } else if (data.written) {
+      lose(`The answer is written, but what comes next cannot be shown: ${data.error}. Start daskfer name again.`);
     } else {
       tell(`Nothing was written: ${refusal(response, data)}.`, true);
     }
