@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from daskfer import storage
-from daskfer.answers import Answers, Log, Told
+from daskfer.answers import Answers, Log, Told, clean_name
 from daskfer.errors import RunFolderError, one_line
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.naming import Given, Names
@@ -157,13 +157,19 @@ def _take_over(folder: RunFolder, log: Log, content: dict[str, Any]) -> None:
     stated = _names_in(content)
     written = _written_names(folder, log, content)
     changed = {
-        number: name
+        number: None if name is None else clean_name(name)
         for number, name in stated.items()
         if number in written and name != written[number]
     }
     if changed:
-        names = {str(number): name for number, name in changed.items()}
-        log.append({"do": "names", "how": "file", "names": names})
+        known = by_cluster(log.answers.given())
+        # Another server of this run may have taken them already, and be about to write the file.
+        if not log.begun or any(
+            (name or "").casefold() != (known.get(number) or "").casefold()
+            for number, name in changed.items()
+        ):
+            names = {str(number): name for number, name in changed.items()}
+            log.append({"do": "names", "how": "file", "names": names})
         # Else it would be found again, also after it was undone.
         write_names(folder, log)
 

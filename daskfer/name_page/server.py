@@ -155,7 +155,8 @@ class Start(Handler):
         # In a script element, text ends at "</", however it is quoted.
         data = json.dumps(state).replace("<", "\\u003c").replace("&", "\\u0026")
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(template.render(title=state["title"], data=data))
+        # A folder's name need not be UTF-8.
+        self.finish(template.render(title=state["title"], data=data).encode(errors="replace"))
 
 
 class Static(Handler):

@@ -249,6 +249,13 @@ def test_titles_and_names_are_text(planted):
         assert served.ask("GET", "report")[0] == 404
 
 
+def test_a_folder_whose_name_is_not_utf8_has_a_page(planted):
+    page = Page(planted.desk(title="run\udcff"), NoTraining(), lambda: None)  # type: ignore[arg-type]
+    with serving(page) as served:
+        status, _, body = served.ask("GET", "")
+        assert (status, "<title>Naming run?" in body.decode()) == (200, True)
+
+
 def test_it_listens_on_loopback_alone(served):
     listening = {
         connection.laddr.ip
