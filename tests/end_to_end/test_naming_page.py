@@ -166,6 +166,7 @@ def test_a_run_is_named_by_keyboard_and_trained(browser, finished, run):
         page.wait_for_function(
             "() => document.getElementById('told').textContent.includes('does not answer')"
         )
+        assert "whether this answer was written is not known" in page.inner_text("#told")
         assert shown(page) == there
     with served(run, environment) as (address, _), opened(browser, address, LAPTOP) as page:
         assert (shown(page), page.inner_text("#progress-text")) == (there, text)
@@ -355,11 +356,30 @@ def test_a_page_whose_server_was_started_anew_says_so(browser, finished, run):
     ):
         first = shown(page)
         refused = {"status": 403, "json": {"error": "Wrong token"}}
-        page.route("**/answer", lambda route: route.fulfill(**refused))
+        page.route(re.compile("/(answer|state|train)$"), lambda route: route.fulfill(**refused))
+
+        def told_in(place: str) -> None:
+            page.wait_for_function(
+                "place => document.querySelector(place).textContent.includes("
+                "'open the address that daskfer name tells now')",
+                arg=place,
+            )
+
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        told_in("#told")
+        page.evaluate("tell('')")
         page.keyboard.press("1")
-        page.wait_for_selector("#told.fault")
-        assert "open the address that daskfer name tells now" in page.inner_text("#told")
+        told_in("#told")
         assert shown(page) == first
+        page.keyboard.press("n")
+        page.click("#names-save")
+        told_in("#names-fault")
+        page.keyboard.press("Escape")
+        page.click("#open-train")
+        told_in("#train-text")
+        page.evaluate("document.getElementById('train-text').textContent = ''")
+        page.click("#train-start")
+        told_in("#train-text")
 
 
 def test_what_was_merged_comes_apart_in_words(browser, finished, run):

@@ -250,7 +250,7 @@ async function request(path, body) {
   return [response, await response.json()];
 }
 
-const refusal = (response, data) => response.status === 403 ? "this page's server has ended; open the address that daskfer name tells now" : data.error;
+const refusal = (response, data) => response.status === 403 ? "The server of this page has ended; open the address that daskfer name tells now" : data.error;
 
 async function answer(body) {
   if (busy) return;
@@ -271,7 +271,8 @@ async function answer(body) {
       tell(`Nothing was written: ${refusal(response, data)}.`, true);
     }
   } catch {
-    tell("The server does not answer, and nothing was written. Start daskfer name again: every answer before is saved.", true);
+    // It may have ended after it wrote, before it said so.
+    tell("The server does not answer, so whether this answer was written is not known; every one before is. Start daskfer name again.", true);
   } finally {
     busy = false;
   }
@@ -334,7 +335,7 @@ async function saveNames() {
   try {
     const [response, data] = await request("answer", { do: "categories", names });
     if (!response.ok) {
-      el("names-fault").textContent = data.error;
+      el("names-fault").textContent = refusal(response, data);
       return;
     }
     state = data;
@@ -351,6 +352,7 @@ let watching = false;
 
 function showTraining(training) {
   const place = el("train-text");
+  if (training.error) return place.replaceChildren(make("p", { class: "fault" }, `${training.error}.`));
   el("train-start").disabled = training.state === "running";
   el("train-start").textContent = training.state === "done" ? "Train again" : "Train on the names so far";
   const named = state.progress.covered > 0;
@@ -388,7 +390,8 @@ async function watchTraining() {
   watching = true;
   try {
     for (;;) {
-      const [, training] = await request("train");
+      const [response, training] = await request("train");
+      if (!response.ok) training.error = refusal(response, training);
       showTraining(training);
       if (training.state !== "running") break;
       await new Promise((wake) => setTimeout(wake, 500));
@@ -407,7 +410,11 @@ async function openTraining() {
 
 async function startTraining() {
   try {
-    const [, training] = await request("train", {});
+    const [response, training] = await request("train", {});
+    if (!response.ok) {
+      showTraining({ error: refusal(response, training) });
+      return;
+    }
     showTraining(training);
   } catch {
     el("train-text").replaceChildren(make("p", { class: "fault" }, "The server does not answer."));
@@ -481,6 +488,8 @@ document.addEventListener("visibilitychange", async () => {
     if (response.ok && data.version !== state.version) {
       state = data;
       await show(state.next[0]);
+    } else if (!response.ok) {
+      tell(`${refusal(response, data)}.`, true);
     }
   } catch {
     tell("The server does not answer. Start daskfer name again: every answer is saved.", true);
