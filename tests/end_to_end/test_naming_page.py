@@ -283,6 +283,18 @@ def test_mouse_touch_and_screen_readers(browser, finished, run):
         assert all(names)
         assert page.get_attribute("#told", "aria-live") == "polite"
         assert "happy" in page.inner_text("#told")
+        # Figures are not broken into lines.
+        page.evaluate(
+            "showTraining({ state: 'done', notes: [], figures: { rows: 1, test_accuracy: 0.5,"
+            " chance_accuracy: 0.25 } }); document.getElementById('train-dialog').showModal()"
+        )
+        broken = page.eval_on_selector_all(
+            "#figures .num",
+            "all => all.filter((one) => { const text = document.createRange();"
+            " text.selectNodeContents(one); return text.getClientRects().length !== 1; }).length",
+        )
+        assert broken == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def settle(page: Any) -> None:
