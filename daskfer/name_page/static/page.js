@@ -426,11 +426,17 @@ async function startTraining() {
 
 const KEYS = { x: "mixed", s: "split", m: "merge", u: "undo", " ": "skip" };
 
+// On a keyboard of other letters, the key in the place of the letter counts.
+function keyOf(event) {
+  if (/^[\x20-\x7e]$/.test(event.key) || !/^Key[A-Z]$/.test(event.code)) return event.key.toLowerCase();
+  return event.code.slice(3).toLowerCase();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]") || event.target.closest("textarea, input")) return;
   const onButton = event.target.closest("button, summary, a");
-  const key = event.key.toLowerCase();
+  const key = keyOf(event);
   if (onButton && (key === "enter" || key === " ")) {
     // A key that is held presses once.
     if (event.repeat) event.preventDefault();
