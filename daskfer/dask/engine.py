@@ -12,6 +12,7 @@ import dask
 from distributed import Client, Future, as_completed, get_worker
 from distributed.protocol import pickle
 
+from daskfer.aligned import aligned
 from daskfer.dask.memory import smallest_limit
 from daskfer.engine import Handle, batched, fold_pairs, watched
 
@@ -109,7 +110,7 @@ class DaskEngine:
                 if future.status == "error":
                     future.result()
                 self.on_rows(weights.get(future, 0))
-            return list(self.client.gather(futures))
+            return list(map(aligned, self.client.gather(futures)))
         except BaseException:
             self.client.cancel(futures)
             raise
@@ -129,11 +130,11 @@ def _apply(function: Callable[..., Any], shared: Any, *items: Any) -> Any:
         return task is not None and task.state != "cancelled"
 
     with watched(wanted):
-        return function(*items, *shared)
+        return function(*aligned(items), *aligned(shared))
 
 
 def _fold(combine: Callable[[Any, Any], Any], *parts: Any) -> Any:
-    return fold_pairs(parts, combine)
+    return fold_pairs(aligned(parts), combine)
 
 
 def _is_large(shared: Any) -> bool:
