@@ -39,7 +39,9 @@ def test_the_first_components_are_a_fit_of_so_many(
     scale = np.abs(expected).max()
     np.testing.assert_allclose(first * signs, expected, atol=1e-4 * scale)
     share = model.explained_variance_ratio_.sum()
-    assert found.share(components) == pytest.approx(share, rel=1e-4)
+    # Without centring, the first one is nearly the mean: its variance is a small difference.
+    tolerance = 1e-3 if isinstance(method, Svd) else 1e-4
+    assert found.share(components) == pytest.approx(share, rel=tolerance)
 
 
 def test_a_fold_is_fitted_without_its_rows(values: np.ndarray) -> None:
