@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,7 +151,7 @@ class Answers:
                 back = None
         found = cls(clusters, told)
         for entry in [*settings, *lasting]:
-            found.apply(entry)
+            found.follow(entry)
         found.back = back if back in found.groups else None
         return found
 
@@ -178,7 +178,9 @@ class Answers:
         if do == "categories":
             check_categories(entry.get("names"))
         if do == "names":
-            for name in entry["names"].values():
+            for number, name in entry["names"].items():
+                if not str(number).isdecimal():
+                    raise AnswerError(f"cluster {number!r}: expected a number")
                 if name is not None:
                     clean_name(name)
 
@@ -192,6 +194,24 @@ class Answers:
         if not isinstance(key, str) or key not in self.groups:
             raise GoneError(f"group {key!r} is not there any more: it was split, merged or undone")
         return self.groups[key]
+
+    def follow(self, entry: dict[str, Any]) -> None:
+        """Let an entry of a log take effect.
+
+        Raises
+        ------
+        AnswerError
+            When it does not fit those before it, so that somebody changed the log.
+        """
+        try:
+            self.check(entry)
+            if entry["do"] == "split" and len(self.groups[entry["group"]].parts) == 1:
+                _centers_of(entry)
+        except (AnswerError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise AnswerError(
+                f"answer {entry.get('n')} does not fit those before it: {error}"
+            ) from None
+        self.apply(entry)
 
     def apply(self, entry: dict[str, Any]) -> None:
         """Let an entry that fits take effect; undo is for `replay`."""
@@ -245,7 +265,7 @@ class Answers:
         else:
             (old,) = group.parts
             new = self.k
-            self.splits.append(Split(old, new, np.array(entry["centers"], np.float64)))
+            self.splits.append(Split(old, new, _centers_of(entry)))
             made = [Group(f"{entry['n']}.{part}", (part,)) for part in (old, new)]
         for one in made:
             self.groups[one.key] = one
@@ -370,6 +390,13 @@ def check_categories(names: Any) -> None:
         raise AnswerError(str(error)) from None
 
 
+def _centers_of(entry: dict[str, Any]) -> np.ndarray:
+    centers = np.array(entry["centers"], np.float64)
+    if centers.ndim != 2 or len(centers) != 2:
+        raise ValueError(f"a split has {centers.shape} centres")
+    return centers
+
+
 def _told_of(found: dict[str, Any] | None) -> Told | None:
     if found is None:
         return None
@@ -404,8 +431,20 @@ class Log:
         return bool(self.entries)
 
     def refresh(self) -> bool:
-        """Read what was appended since; whether there was anything."""
-        if not self.path.exists() or self.path.stat().st_size == self._read:
+        """Read what was appended since; whether there was anything.
+
+        Raises
+        ------
+        AnswerError
+            When it is not the log that was read before, or was changed.
+        """
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size < self._read:
+            # To go on would lose all answers from now on, or those before.
+            raise AnswerError(
+                f"{self.path} is gone or shorter than it was: put it back, or start again"
+            )
+        if size == self._read:
             return False
         with self.path.open("rb") as file:
             file.seek(self._read)
@@ -413,22 +452,29 @@ class Log:
         # A line without its end is one that a killed process left, or that is being written.
         whole = data[: data.rfind(b"\n") + 1]
         found = list(_entries(whole))
-        self._read += len(whole)
         for entry in found:
             if entry["do"] == "begin" and entry.get("identity") != self.identity:
                 raise AnswerError(
                     f"{self.path} has the answers of another run: move it away to name this one"
                 )
+        try:
+            self._rebuild(found)
+        except AnswerError as error:
+            self.answers = Answers.replay(self.entries, self.clusters)
+            raise AnswerError(
+                f"{self.path} was changed or damaged: {error}; take that line out, or move the "
+                "file away"
+            ) from None
         self.entries += found
-        self._rebuild(found)
+        self._read += len(whole)
         return bool(found)
 
     def _rebuild(self, found: list[dict[str, Any]]) -> None:
         if any(entry["do"] in ("undo", "begin") for entry in found):
-            self.answers = Answers.replay(self.entries, self.clusters)
+            self.answers = Answers.replay([*self.entries, *found], self.clusters)
             return
         for entry in found:
-            self.answers.apply(entry)
+            self.answers.follow(entry)
 
     def append(self, entry: dict[str, Any], seen: int | None = None) -> None:
         """Check an answer beside all that is in the log, and write it to the disk.
@@ -443,27 +489,43 @@ class Log:
         Raises
         ------
         AnswerError
-            When it does not fit; nothing is written then.
+            When it does not fit or the disk does not take it; nothing is written then.
         """
         # Before there is a file, and again when nobody else can write.
         self.answers.check(entry)
-        with self._locked() as file:
-            self.refresh()
-            if entry["do"] == "undo" and seen is not None and seen != len(self.entries):
-                raise GoneError("somebody answered meanwhile: look before you undo")
-            self.answers.check(entry)
-            now = datetime.now(UTC).isoformat(timespec="milliseconds")
-            lines = [] if self.entries else [self._begin(now)]
-            numbered = {"n": len(self.entries) + len(lines), "at": now, **entry}
-            lines.append(numbered)
-            file.seek(0, os.SEEK_END)
-            end = file.tell()
-            # The end of a line that a killed process began: it does not count, and is no JSON.
-            torn = b"\n" if end > self._read else b""
-            file.write(torn + b"".join(json.dumps(line).encode() + b"\n" for line in lines))
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self._locked() as file:
+                self._append(file, entry, seen)
+        except OSError as error:
+            raise AnswerError(f"{self.path}: {error.strerror or error}") from error
         self.refresh()
+
+    def _append(self, file: Any, entry: dict[str, Any], seen: int | None) -> None:
+        self.refresh()
+        if file.seek(0, os.SEEK_END) > self._read:
+            # A line that a killed process began ends here. If it is whole, it counts.
+            self._write(file, b"\n")
+            self.refresh()
+        if entry["do"] == "undo" and seen is not None and seen != len(self.entries):
+            raise GoneError("somebody answered meanwhile: look before you undo")
+        self.answers.check(entry)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        lines = [] if self.entries else [self._begin(now)]
+        lines.append({"n": len(self.entries) + len(lines), "at": now, **entry})
+        self._write(file, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+    def _write(self, file: Any, data: bytes) -> None:
+        """Put all of it onto the disk, or nothing."""
+        end = file.seek(0, os.SEEK_END)
+        try:
+            while data:
+                data = data[file.write(data) :]
+            os.fsync(file.fileno())
+        except OSError:
+            # What was told to have failed must not count later.
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), end)
+            raise
 
     def _begin(self, now: str) -> dict[str, Any]:
         told = self.told
@@ -480,8 +542,10 @@ class Log:
 
     @contextmanager
     def _locked(self) -> Iterator[Any]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
+        # Without parents: a run's folder that was deleted must not come back with answers alone.
+        self.path.parent.mkdir(exist_ok=True)
+        # Without a buffer, which would try again when it is closed.
+        with self.path.open("ab+", buffering=0) as file:
             try:
                 import fcntl
             except ImportError:  # Windows has none: there, one process at a time
@@ -495,7 +559,7 @@ def _entries(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.splitlines():
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(entry, dict) and "do" in entry:
+        if isinstance(entry, dict) and "do" in entry and isinstance(entry.get("n"), int):
             yield entry

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from daskfer import storage
-from daskfer.answers import Answers, Log, Told
+from daskfer.answers import Answers, Log, Told, clean_name
 from daskfer.errors import RunFolderError, one_line
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.naming import Given, Names
@@ -71,6 +71,12 @@ def write_names(folder: RunFolder, log: Log) -> None:
     known = _read(folder).get("clusters", {})
     rows = [_faces(known.get(number)) for number in range(len(given.emotion))]
     write_given(folder, given, np.array(rows, np.int64))
+
+
+def written_from(folder: RunFolder) -> int:
+    """From how many lines of the log names.yaml says that it was written; -1 where it does not."""
+    found = _read(folder).get("answers")
+    return found if isinstance(found, int) else -1
 
 
 def write_given(folder: RunFolder, given: Given, rows: np.ndarray) -> bytes:
@@ -151,13 +157,19 @@ def _take_over(folder: RunFolder, log: Log, content: dict[str, Any]) -> None:
     stated = _names_in(content)
     written = _written_names(folder, log, content)
     changed = {
-        number: name
+        number: None if name is None else clean_name(name)
         for number, name in stated.items()
         if number in written and name != written[number]
     }
     if changed:
-        names = {str(number): name for number, name in changed.items()}
-        log.append({"do": "names", "how": "file", "names": names})
+        known = by_cluster(log.answers.given())
+        # Another server of this run may have taken them already, and be about to write the file.
+        if not log.begun or any(
+            (name or "").casefold() != (known.get(number) or "").casefold()
+            for number, name in changed.items()
+        ):
+            names = {str(number): name for number, name in changed.items()}
+            log.append({"do": "names", "how": "file", "names": names})
         # Else it would be found again, also after it was undone.
         write_names(folder, log)
 

@@ -14,6 +14,13 @@ PROJECT = Path(__file__).resolve().parents[1]
 REAL = PROJECT.parent / "shared" / "data"
 REQUIRED = bool(os.environ.get("DASKFER_REQUIRE"))
 
+SMALL = (
+    "--recipe", "hog",
+    "--set", "cluster.restarts=2", "--set", "classify.model=logistic",
+    "--set", "evaluate.null_draws=0", "--set", "evaluate.stability_draws=0",
+)  # fmt: skip
+"""A recipe whose runs on few faces take some seconds."""
+
 # One thread for numerical libraries, as the command line sets it; before NumPy is imported.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -51,6 +58,30 @@ def faces_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("synthetic") / "faces.csv"
     write_csv(path, 1800, seed=3)
     return path
+
+
+@pytest.fixture(scope="session")
+def small_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder with faces.csv, two finished runs of it and their store, and an environment.
+
+    ``named`` is named by labels, ``waiting`` by nobody yet; beside each is what it printed. Shared:
+    whoever changes a run copies it first.
+    """
+    from processes import daskfer
+
+    from daskfer.synthetic import write_csv
+
+    folder = tmp_path_factory.mktemp("small")
+    write_csv(folder / "faces.csv", 500, seed=3)
+    environment = {**os.environ, "DASKFER_STORE": str(folder / "store"), "COLUMNS": "120"}
+    for name, more in (("named", ()), ("waiting", ("--set", "name.how=page"))):
+        done = daskfer(
+            "run", folder / "faces.csv", *SMALL, *more, "--out", folder / name,
+            environment=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (folder / f"{name}.txt").write_text(done.stdout)
+    return folder, environment
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -266,7 +269,9 @@ def test_an_answer_that_does_not_fit_is_not_written(tmp_path):
     assert log.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("torn", [b'{"n": 2, "do": "mi', b"\xff\xfe", b"3\n", b"[]\n", b"{}\n"])
+@pytest.mark.parametrize(
+    "torn", [b'{"n": 2, "do": "mi', b"\xff\xfe", b"3\n", b"[" * 9**5 + b"\n", b"{}\n"]
+)
 def test_what_a_killed_process_left_of_a_line_does_not_count(tmp_path, torn):
     open_log(tmp_path).append({"do": "mixed", "group": "c0"})
     log = open_log(tmp_path)
@@ -277,6 +282,83 @@ def test_what_a_killed_process_left_of_a_line_does_not_count(tmp_path, torn):
     log.append({"do": "mixed", "group": "c3"})
     assert said(open_log(tmp_path).answers) == {0: None, 2: None, 3: None}
     assert said(log.answers) == {0: None, 2: None, 3: None}
+
+
+def test_a_whole_last_line_without_its_end_counts(tmp_path):
+    """As an editor or a killed process may leave it: nothing may be written that contradicts it."""
+    log = open_log(tmp_path)
+    log.append({"do": "split", "group": "c1", "centers": HALVES})
+    log.path.write_bytes(log.path.read_bytes()[:-1])
+    log = open_log(tmp_path)
+    with pytest.raises(GoneError):
+        log.append({"do": "mixed", "group": "c1"})
+    log.append({"do": "mixed", "group": "1.4"})
+    assert said(open_log(tmp_path).answers) == said(log.answers) == {4: None}
+
+
+def test_an_answer_that_the_disk_does_not_take_does_not_count_later(tmp_path, monkeypatch):
+    log = open_log(tmp_path)
+    log.append({"do": "mixed", "group": "c0"})
+    before = log.path.read_bytes()
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as changed:
+        changed.setattr(os, "fsync", full)
+        with pytest.raises(AnswerError, match="No space left on device"):
+            log.append({"do": "mixed", "group": "c1"})
+    assert log.path.read_bytes() == before
+    log.append({"do": "mixed", "group": "c2"})
+    assert said(log.answers) == said(open_log(tmp_path).answers) == {0: None, 2: None}
+
+
+@pytest.mark.parametrize("left", ["nothing", "less"])
+def test_a_log_that_was_taken_away_takes_no_answers(tmp_path, left):
+    log = open_log(tmp_path)
+    log.append({"do": "mixed", "group": "c0"})
+    if left == "nothing":
+        log.path.unlink()
+    else:
+        log.path.write_bytes(log.path.read_bytes()[:5])
+    with pytest.raises(AnswerError, match="is gone or shorter"):
+        log.append({"do": "mixed", "group": "c1"})
+
+
+def test_a_deleted_run_folder_does_not_come_back(tmp_path):
+    (tmp_path / "run").mkdir()
+    log = open_log(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(AnswerError, match="No such file"):
+        log.append({"do": "mixed", "group": "c1"})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"do": "dance"},
+        {"do": "name"},
+        {"do": "name", "group": "c1", "name": 7},
+        {"do": "name", "group": "c99", "name": "happy"},
+        {"do": "merge", "group": "c1", "with": "c99"},
+        {"do": "split", "group": "c1"},
+        {"do": "split", "group": "c1", "centers": [1.0]},
+        {"do": "names", "names": {"x": "happy"}, "how": "file"},
+        {"do": "names", "how": "file"},
+    ],
+)
+def test_a_damaged_log_is_an_error_that_tells_the_answer(tmp_path, entry):
+    log = open_log(tmp_path)
+    log.append({"do": "mixed", "group": "c0"})
+    with log.path.open("a") as file:
+        file.write(json.dumps({"n": 2, **entry}) + "\n")
+    for _ in range(2):
+        with pytest.raises(AnswerError, match="damaged: answer 2 does not fit"):
+            log.refresh()
+    assert said(log.answers) == {0: None}
+    with pytest.raises(AnswerError, match="damaged: answer 2 does not fit"):
+        open_log(tmp_path)
 
 
 def test_two_readers_see_what_the_other_wrote(tmp_path):

@@ -15,7 +15,14 @@ import yaml
 from daskfer.answers import LOG
 from daskfer.errors import DaskferError, RunFolderError
 from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.names_file import as_yaml, given_names, open_log, write_given, write_names
+from daskfer.names_file import (
+    as_yaml,
+    given_names,
+    open_log,
+    take_over,
+    write_given,
+    write_names,
+)
 from daskfer.run_folder import RunFolder
 
 NAMES = ["happy", "sad", None, "angry"]
@@ -113,6 +120,21 @@ def test_what_is_written_by_hand_after_answers_counts(tmp_path):
     log = open_log(folder)
     log.append({"do": "undo"})
     assert by_name(log.answers.given()) == ["happy", None, None, None]
+
+
+def test_two_servers_take_what_is_written_by_hand_once(tmp_path, monkeypatch):
+    folder = run_folder(tmp_path / "run", "none", [None] * 4)
+    logs = [open_log(folder), open_log(folder)]
+    edit(folder, 1, " HAPPY ")
+    with monkeypatch.context() as changed:
+        # The first has it in the log already, but has not written the file yet.
+        changed.setattr("daskfer.names_file.write_names", lambda folder, log: None)
+        take_over(folder, logs[0])
+    take_over(folder, logs[1])
+    assert names_of(folder) == [None, "happy", None, None]
+    logs[1].append({"do": "undo"})
+    assert by_name(logs[1].answers.given()) == [None] * 4
+    assert by_name(open_log(folder).answers.given()) == [None] * 4
 
 
 def test_answers_that_did_not_reach_the_file_are_no_edits(tmp_path):

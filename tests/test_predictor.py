@@ -11,30 +11,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from processes import daskfer
 
 import daskfer as package
 from daskfer.errors import InputError, ModelError
 from daskfer.predictor import to_pixels
-from daskfer.synthetic import write_csv
 
 SIDE = 48
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(small_runs):
     """A folder with faces and a finished run of recipe hog, and the faces' pixels."""
-    import os
-
-    folder = tmp_path_factory.mktemp("trained")
-    write_csv(folder / "faces.csv", 500, seed=3)
-    done = daskfer(
-        "run", folder / "faces.csv", "--recipe", "hog", "--set", "cluster.restarts=2",
-        "--set", "evaluate.null_draws=0", "--set", "evaluate.stability_draws=0",
-        "--out", folder / "run",
-        environment={**os.environ, "DASKFER_STORE": str(folder / "store")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    folder, _ = small_runs
     lines = (folder / "faces.csv").read_text().splitlines()[1:]
     pixels = np.array([line.split(",")[1].split() for line in lines], np.uint8)
     return folder, pixels
@@ -42,8 +30,8 @@ def trained(tmp_path_factory):
 
 def test_it_says_what_the_run_said(trained):
     folder, pixels = trained
-    labels = pq.read_table(folder / "run" / "labels.parquet").to_pandas()
-    model = package.load(folder / "run")
+    labels = pq.read_table(folder / "named" / "labels.parquet").to_pandas()
+    model = package.load(folder / "named")
     table = model.describe(pixels)
     assert table["emotion"].tolist() == labels["predicted"].tolist()
     assert np.abs(table["confidence"] - labels["predicted_confidence"]).max() < 1e-5
@@ -65,17 +53,17 @@ def test_another_process_says_the_same_without_scikit_learn(trained, tmp_path):
         "np.save(sys.argv[3], found)\n"
         "assert 'sklearn' not in sys.modules and 'dask' not in sys.modules"
     )
-    command = [sys.executable, "-c", code, str(folder / "run/model")]
+    command = [sys.executable, "-c", code, str(folder / "named/model")]
     paths = [str(tmp_path / name) for name in ("pixels.npy", "found.npy")]
     done = subprocess.run([*command, *paths], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    here = package.load(folder / "run").predict_proba(pixels)
+    here = package.load(folder / "named").predict_proba(pixels)
     assert np.abs(np.load(tmp_path / "found.npy") - here).max() < 1e-5
 
 
 def test_unsure_faces(trained):
     folder, pixels = trained
-    model = package.load(folder / "run")
+    model = package.load(folder / "named")
     confidence = model.describe(pixels)["confidence"].to_numpy()
     assert 0 < model.unsure_below <= 0.5
     # A tenth of the fitted faces at most; these are all.
@@ -87,7 +75,7 @@ def test_unsure_faces(trained):
 
 def test_images_of_all_kinds_are_the_same_faces(trained, tmp_path):
     folder, pixels = trained
-    model = package.load(folder / "run")
+    model = package.load(folder / "named")
     some = pixels[:8]
     squares = some.reshape(-1, SIDE, SIDE)
     expected = model.predict(some).tolist()
@@ -116,7 +104,7 @@ def test_images_of_all_kinds_are_the_same_faces(trained, tmp_path):
 
 def test_dask_arrays_are_computed_later_and_by_blocks(trained):
     folder, pixels = trained
-    model = package.load(folder / "run")
+    model = package.load(folder / "named")
     for images in (pixels[:50], pixels[:50].reshape(-1, SIDE, SIDE)):
         lazy = da.from_array(images, chunks=(20, *images.shape[1:]))
         found = model.predict(lazy)
@@ -162,7 +150,7 @@ def test_a_folder_without_a_model_is_an_error(tmp_path):
 def test_faces_in_a_photo(trained, bundle, monkeypatch, models: Path):
     data = pytest.importorskip("skimage.data")
     monkeypatch.setenv("DASKFER_MODELS", str(models))
-    model = package.load(trained[0] / "run")
+    model = package.load(trained[0] / "named")
     (face,) = model.find(data.astronaut())
     assert face.emotion in model.classes_
     assert 0 < face.confidence <= 1

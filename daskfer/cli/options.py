@@ -74,6 +74,14 @@ StoreFolder = Annotated[
         metavar="DIR", help="Where stages keep results; $DASKFER_STORE, or the user's cache."
     ),
 ]
+Mlflow = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow",
+        metavar="URI",
+        help="Log recipe, figures, report and model to this MLflow tracking store.",
+    ),
+]
 CsvBlock = Annotated[
     int, typer.Option(min=1, metavar="MB", help="Megabytes of a CSV file that a task scans.")
 ]

@@ -41,6 +41,7 @@ def run(
             metavar="FILE", help="Write Dask's page of what workers did when: tasks, transfers."
         ),
     ] = None,
+    mlflow: options.Mlflow = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print metrics.json instead of a table.")
     ] = False,
@@ -57,10 +58,19 @@ def run(
     place = place_of(scheduler, cluster, workers, processes, ship_code)
     if upload:
         inputs = uploaded(inputs, store)
+    if mlflow is not None:
+        from daskfer.tracking import check_tracking
+
+        check_tracking(mlflow)
     metrics, folder = run_job(
         inputs, recipe, resolved, out, store, place, csv_block << 20,
         performance_report=performance_report,
     )  # fmt: skip
+    if mlflow is not None:
+        from daskfer.run_folder import RunFolder
+        from daskfer.tracking import log_run
+
+        log_run(mlflow, RunFolder(folder), resolved, metrics)
     show(metrics, folder, as_json)
 
 

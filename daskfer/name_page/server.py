@@ -23,7 +23,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, HTTPError, RequestHandler
 
 from daskfer.answers import AnswerError, GoneError
-from daskfer.errors import InputError
+from daskfer.errors import DaskferError, InputError
 from daskfer.name_page.desk import Desk
 from daskfer.name_page.training import Training
 
@@ -77,6 +77,9 @@ class Page:
 class Handler(RequestHandler):
     """Checks who asks, and answers in JSON."""
 
+    written = False
+    """Whether an answer is on the disk; what fails after that must not say otherwise."""
+
     def initialize(self, page: Page) -> None:
         self.page = page
 
@@ -119,7 +122,7 @@ class Handler(RequestHandler):
         """The plain values of a request."""
         try:
             found = json.loads(self.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise HTTPError(400, reason="Expected JSON") from None
         if not isinstance(found, dict):
             raise HTTPError(400, reason="Expected an object")
@@ -127,10 +130,18 @@ class Handler(RequestHandler):
 
     def write_error(self, status_code: int, **about: Any) -> None:
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(json.dumps({"error": self._reason}))
+        error = about.get("exc_info", (None, None))[1]
+        told = self._reason
+        if isinstance(error, DaskferError):
+            told = str(error)
+        elif isinstance(error, OSError):
+            # Such as that somebody deleted the store.
+            told = f"{error.strerror or error}: {error.filename}"
+        written = {"written": True} if self.written else {}
+        self.finish(json.dumps({"error": told, **written}))
 
     def log_exception(self, kind: Any, value: Any, trace: Any) -> None:
-        if not isinstance(value, HTTPError):
+        if not isinstance(value, HTTPError | DaskferError):
             super().log_exception(kind, value, trace)
 
 
@@ -144,7 +155,8 @@ class Start(Handler):
         # In a script element, text ends at "</", however it is quoted.
         data = json.dumps(state).replace("<", "\\u003c").replace("&", "\\u0026")
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(template.render(title=state["title"], data=data))
+        # A folder's name need not be UTF-8.
+        self.finish(template.render(title=state["title"], data=data).encode(errors="replace"))
 
 
 class Static(Handler):
@@ -224,6 +236,7 @@ class Answer(Handler):
         except AnswerError as error:
             self.send({"error": str(error)}, 400)
             return
+        self.written = True
         self.page.changed()
         state = self.page.desk.state()
         for shown in state["next"][:1]:

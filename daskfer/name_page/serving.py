@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 
 from daskfer import storage
+from daskfer.answers import LOG
+from daskfer.errors import DaskferError
 from daskfer.name_page.desk import Desk
 from daskfer.name_page.gallery import Gallery
 from daskfer.name_page.hints import Hints
 from daskfer.name_page.server import Page, listen
 from daskfer.name_page.training import Training
-from daskfer.names_file import NAMES, write_given
+from daskfer.names_file import NAMES, write_given, written_from
 from daskfer.recipe import Recipe
 from daskfer.run_folder import RunFolder
 from daskfer.stages.look import Found, units_of
@@ -55,6 +58,7 @@ class Names:
         self._since = 0.0
         self._written = -1
         self._data = b""
+        self._warned = ""
 
     def changed(self) -> None:
         """Note that there was an answer."""
@@ -71,7 +75,21 @@ class Names:
         self._waiting = None
         if self.drawer is not None:
             # Beside the answers: to write hundreds of clusters as YAML takes a while.
-            self.drawer.submit(self.write)
+            self.drawer.submit(self.write_or_warn)
+
+    def write_or_warn(self) -> None:
+        """Write the file, or tell the terminal, once, why that fails; answers have their log."""
+        try:
+            self.write()
+            self._warned = ""
+        except (DaskferError, OSError) as error:
+            if str(error) != self._warned:
+                self._warned = str(error)
+                print(
+                    f"warning: names.yaml is not written: {error} (every answer is in {LOG})",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
     def write(self) -> None:
         """Write the file, if anything is new; what somebody wrote into it meanwhile is kept."""
@@ -79,6 +97,8 @@ class Names:
         now = storage.read_bytes(path) if storage.exists(path) else b""
         if self._data and now != self._data:
             self.desk.take_over(self.folder)
+            # A training may have put the names of its beginning there.
+            self._written = written_from(self.folder)
         entries, given, sizes = self.desk.given()
         if entries and self._written != entries:
             self._data = write_given(self.folder, given, sizes)
@@ -116,7 +136,7 @@ async def serve(
     names.drawer = page.drawer
     server, address = listen(page, host, port)
     try:
-        names.write()
+        names.write_or_warn()
         # While the browser starts, what it will ask for first is drawn.
         for entry in desk.state()["next"]:
             page.drawer.submit(desk.picture, entry["key"])
@@ -129,4 +149,4 @@ async def serve(
         server.stop()
         training.stop()
         page.drawer.shutdown(cancel_futures=True)
-        names.write()
+        names.write_or_warn()

@@ -37,15 +37,17 @@ class Training:
         with self._lock:
             if self._state["state"] == "running":
                 return False
-            self._state = {"state": "running", "stage": "starting", "done": []}
-            self._lines = []
+            # Before it is said to be at work: there may be no memory for it.
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                errors="replace",
             )
+            self._state = {"state": "running", "stage": "starting", "done": []}
+            self._lines = []
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
         return True
 
@@ -61,6 +63,8 @@ class Training:
             self._hear(line.strip())
         reader.join()
         status = process.wait()
+        output.close()
+        errors.close()
         with self._lock:
             self._state = self._end(status, "".join(printed))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -14,32 +13,17 @@ import yaml
 from PIL import Image
 from processes import daskfer, started, wait_until
 
-from daskfer.synthetic import write_csv
 
-FAST = (
-    "--recipe", "hog", "--set", "classify.model=logistic", "--set", "cluster.restarts=2",
-    "--set", "evaluate.null_draws=0", "--set", "evaluate.stability_draws=0",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A folder with faces and a finished run whose clusters wait for names, and an environment."""
-    folder = tmp_path_factory.mktemp("finished")
-    write_csv(folder / "faces.csv", 500, seed=3)
-    environment = {**os.environ, "DASKFER_STORE": str(folder / "store"), "COLUMNS": "120"}
-    done = daskfer(
-        "run", folder / "faces.csv", *FAST, "--set", "name.how=page", "--out", folder / "run",
-        environment=environment,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return folder, environment
+@pytest.fixture
+def finished(small_runs):
+    """A folder with faces and finished runs, and an environment."""
+    return small_runs
 
 
 @pytest.fixture
 def run(finished, tmp_path):
     """A copy of the run that a test may name."""
-    shutil.copytree(finished[0] / "run", tmp_path / "run")
+    shutil.copytree(finished[0] / "waiting", tmp_path / "run")
     return tmp_path / "run"
 
 

@@ -14,24 +14,15 @@ from PIL import Image
 from processes import daskfer
 
 from daskfer.predicted_file import COLUMNS
-from daskfer.synthetic import write_csv
 
 SIDE = 48
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+@pytest.fixture
+def trained(small_runs):
     """A folder with faces.csv and a finished run of it, what that predicts, and an environment."""
-    folder = tmp_path_factory.mktemp("trained")
-    write_csv(folder / "faces.csv", 400, seed=3)
-    environment = {**os.environ, "DASKFER_STORE": str(folder / "store"), "COLUMNS": "120"}
-    done = daskfer(
-        "run", folder / "faces.csv", "--recipe", "hog", "--set", "cluster.restarts=2",
-        "--set", "evaluate.null_draws=0", "--set", "evaluate.stability_draws=0",
-        "--out", folder / "run", environment=environment,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    labels = pq.read_table(folder / "run" / "labels.parquet").to_pydict()
+    folder, environment = small_runs
+    labels = pq.read_table(folder / "named" / "labels.parquet").to_pydict()
     return folder, labels["predicted"], environment
 
 
@@ -55,14 +46,14 @@ def test_a_table_gets_the_labels_that_its_run_gave(trained, tmp_path, ending):
     folder, predicted, environment = trained
     out = tmp_path / "deep" / f"labels.{ending}"
     done = daskfer(
-        "predict", folder / "run", folder / "faces.csv", "--out", out, "--unsure-below", 0,
+        "predict", folder / "named", folder / "faces.csv", "--out", out, "--unsure-below", 0,
         environment=environment,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"400 rows: {out}" in done.stdout
+    assert f"500 rows: {out}" in done.stdout
     rows = read(out)
     assert tuple(rows[0]) == COLUMNS
-    assert [int(row["row"]) for row in rows] == list(range(400))
+    assert [int(row["row"]) for row in rows] == list(range(500))
     assert [row["emotion"] for row in rows] == predicted
     assert {row["source"] for row in rows} == {str(folder / "faces.csv")}
     assert {row["x"] for row in rows} == {row["problem"] for row in rows} == {None}
@@ -78,19 +69,19 @@ def test_rows_keep_their_order_and_bad_ones_their_place(trained, tmp_path):
     (tmp_path / "some.csv").write_text("\n".join(lines) + "\n")
     shutil.copy(folder / "faces.csv", tmp_path / "all.csv")
     done = daskfer(
-        "predict", folder / "run/model", tmp_path / "some.csv", tmp_path / "all.csv", "--json",
+        "predict", folder / "named/model", tmp_path / "some.csv", tmp_path / "all.csv", "--json",
         "--unsure-below", 0, environment=environment,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [row["row"] for row in rows] == list(range(800))
+    assert [row["row"] for row in rows] == list(range(1000))
     bad = [row["row"] for row in rows if row["problem"]]
     assert bad == [2, 9]
     assert rows[2]["problem"].startswith("line 4: ")
     assert (rows[2]["emotion"], rows[2]["confidence"]) == (None, None)
-    good = [row["emotion"] for row in rows[:400] if not row["problem"]]
+    good = [row["emotion"] for row in rows[:500] if not row["problem"]]
     assert good == [name for number, name in enumerate(predicted) if number not in bad]
-    assert [row["emotion"] for row in rows[400:]] == predicted
+    assert [row["emotion"] for row in rows[500:]] == predicted
 
 
 def test_images_folders_and_what_is_no_image(trained, tmp_path):
@@ -102,7 +93,7 @@ def test_images_folders_and_what_is_no_image(trained, tmp_path):
         Image.fromarray(pixels[number].reshape(SIDE, SIDE)).save(place)
     (tmp_path / "images" / "2b.png").write_bytes(b"broken")
     done = daskfer(
-        "predict", folder / "run", tmp_path / "images", "--json", "--unsure-below", 0,
+        "predict", folder / "named", tmp_path / "images", "--json", "--unsure-below", 0,
         environment=environment,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -113,7 +104,7 @@ def test_images_folders_and_what_is_no_image(trained, tmp_path):
     assert said.pop("2b.png") is None
     assert "unknown image format" in rows[3]["problem"]
     assert list(said.values()) == [predicted[number] for number in (0, 1, 2, 4, 3)]
-    shown = daskfer("predict", folder / "run", tmp_path / "images/0.png", environment=environment)
+    shown = daskfer("predict", folder / "named", tmp_path / "images/0.png", environment=environment)
     assert f"images/0.png row 0: {predicted[0]}" in shown.stdout
 
 
@@ -122,7 +113,7 @@ def test_workers_give_the_same(trained, tmp_path):
     folder, predicted, environment = trained
     out = tmp_path / "labels.parquet"
     done = daskfer(
-        "predict", folder / "run", folder / "faces.csv", "--out", out, "--workers", 2,
+        "predict", folder / "named", folder / "faces.csv", "--out", out, "--workers", 2,
         "--processes", "--unsure-below", 0, environment=environment,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -136,7 +127,7 @@ def test_photos_are_searched_for_faces(trained, tmp_path, models):
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.jpg")
     Image.fromarray(data.coffee()).save(tmp_path / "coffee.jpg")
     done = daskfer(
-        "predict", folder / "run", tmp_path / "astronaut.jpg", tmp_path / "coffee.jpg", "--json",
+        "predict", folder / "named", tmp_path / "astronaut.jpg", tmp_path / "coffee.jpg", "--json",
         "--annotate", tmp_path / "marked", environment=environment,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -152,7 +143,7 @@ def test_photos_are_searched_for_faces(trained, tmp_path, models):
     # The box is yellow.
     assert (marked[astronaut["y"] + 30, astronaut["x"]] == [255, 255, 0]).all()
     whole = daskfer(
-        "predict", folder / "run", tmp_path / "coffee.jpg", "--faces", "none", "--json",
+        "predict", folder / "named", tmp_path / "coffee.jpg", "--faces", "none", "--json",
         environment=environment,
     )  # fmt: skip
     assert json.loads(whole.stdout)["problem"] is None
@@ -170,7 +161,7 @@ def test_photos_are_searched_for_faces(trained, tmp_path, models):
 def test_errors_are_one_line(trained, options, words):
     folder, _, environment = trained
     done = daskfer(
-        "predict", folder / "run", folder / "faces.csv", *options, environment=environment
+        "predict", folder / "named", folder / "faces.csv", *options, environment=environment
     )
     assert done.returncode == 1
     assert words in done.stderr
@@ -181,7 +172,7 @@ def test_what_is_no_model_or_no_input_is_an_error(trained, tmp_path):
     folder, _, environment = trained
     done = daskfer("predict", tmp_path, folder / "faces.csv", environment=environment)
     assert (done.returncode, "holds no model" in done.stderr) == (1, True)
-    done = daskfer("predict", folder / "run", tmp_path / "none.csv", environment=environment)
+    done = daskfer("predict", folder / "named", tmp_path / "none.csv", environment=environment)
     assert (done.returncode, "no such file" in done.stderr) == (1, True)
 
 
@@ -191,7 +182,7 @@ def test_an_output_is_there_as_a_whole_or_not_at_all(trained, tmp_path):
     out = tmp_path / "labels.csv"
     out.write_text("before")
     done = daskfer(
-        "predict", folder / "run", folder / "faces.csv", tmp_path / "x.csv", "--out", out,
+        "predict", folder / "named", folder / "faces.csv", tmp_path / "x.csv", "--out", out,
         environment=environment,
     )  # fmt: skip
     assert done.returncode == 1

@@ -5,33 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 
 import pytest
+from conftest import SMALL
 from PIL import Image
 from processes import daskfer
 
 from daskfer.synthetic import write_csv
 
-FAST = (
-    "--recipe", "hog",
-    "--set", "cluster.restarts=2", "--set", "classify.model=logistic",
-    "--set", "evaluate.null_draws=0", "--set", "evaluate.stability_draws=0",
-)  # fmt: skip
 FILES = {"simulate.json", "simulate.csv", "simulate.png"}
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(small_runs):
     """A folder with faces, their finished run and its store."""
-    folder = tmp_path_factory.mktemp("finished")
-    write_csv(folder / "faces.csv", 500, seed=3)
-    environment = {**os.environ, "DASKFER_STORE": str(folder / "store"), "COLUMNS": "120"}
-    done = daskfer(
-        "run", folder / "faces.csv", *FAST, "--out", folder / "run", environment=environment
-    )
-    assert done.returncode == 0, done.stderr
+    folder, environment = small_runs
+    shutil.copytree(folder / "named", folder / "run")
     return folder, environment
 
 
@@ -133,7 +123,7 @@ def test_the_recipe_may_be_changed_and_a_run_is_still_finished(finished, simulat
     assert found["on"] == "validation"
     assert found["trials"][0]["labels"] <= 24
     rerun = daskfer(
-        "run", folder / "faces.csv", *FAST, "--out", copy, "--json", environment=environment
+        "run", folder / "faces.csv", *SMALL, "--out", copy, "--json", environment=environment
     )
     assert rerun.returncode == 0, rerun.stderr
     assert json.loads(rerun.stdout) == json.loads((copy / "metrics.json").read_text())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from conftest import SMALL
 from processes import daskfer, started, wait_until
 
 from daskfer import storage
@@ -19,29 +19,12 @@ from daskfer.faces import EMOTIONS
 from daskfer.model import read_clusters
 from daskfer.names_file import open_log
 from daskfer.run_folder import RunFolder
-from daskfer.synthetic import write_csv
-
-FAST = (
-    "--recipe", "hog",
-    "--set", "cluster.restarts=2", "--set", "classify.model=logistic",
-    "--set", "evaluate.null_draws=0", "--set", "evaluate.stability_draws=0",
-)  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+@pytest.fixture
+def finished(small_runs):
     """A folder with faces, two finished runs (named by labels, and waiting), and their store."""
-    folder = tmp_path_factory.mktemp("finished")
-    write_csv(folder / "faces.csv", 500, seed=3)
-    environment = {**os.environ, "DASKFER_STORE": str(folder / "store"), "COLUMNS": "120"}
-    for name, more in (("named", ()), ("waiting", ("--set", "name.how=page"))):
-        done = daskfer(
-            "run", folder / "faces.csv", *FAST, *more, "--out", folder / name,
-            environment=environment,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        (folder / f"{name}.txt").write_text(done.stdout)
-    return folder, environment
+    return small_runs
 
 
 @pytest.fixture
@@ -167,7 +150,7 @@ def test_a_file_of_names_counts_as_the_run_read_it(finished, tmp_path):
     more = ("--set", "name.how=file", "--set", f"name.file={names}", "--set")
     known = ("name.categories=[calm, bored]",)
     done = daskfer(
-        "run", folder / "faces.csv", *FAST, *more, *known, "--out", run, environment=environment
+        "run", folder / "faces.csv", *SMALL, *more, *known, "--out", run, environment=environment
     )
     assert done.returncode == 0, done.stderr
     before, page = metrics_of(run), (run / "names.yaml").read_text()
@@ -198,7 +181,7 @@ def test_another_second_model_is_told(finished, copied):
     assert (run / "recipe.yaml").read_text() == recipe
     assert not (run / "model" / "face.npz").exists()
     # The run is still the same run's.
-    same = daskfer("run", finished[0] / "faces.csv", *FAST, "--out", run, environment=environment)
+    same = daskfer("run", finished[0] / "faces.csv", *SMALL, "--out", run, environment=environment)
     assert same.returncode == 0, same.stderr
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,8 +57,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 @pytest.fixture
 def run(finished: tuple[Path, dict[str, str]], tmp_path: Path) -> Path:
-    import shutil
-
     shutil.copytree(finished[0] / "run", tmp_path / "run")
     return tmp_path / "run"
 
@@ -167,6 +166,7 @@ def test_a_run_is_named_by_keyboard_and_trained(browser, finished, run):
         page.wait_for_function(
             "() => document.getElementById('told').textContent.includes('does not answer')"
         )
+        assert "whether this answer was written is not known" in page.inner_text("#told")
         assert shown(page) == there
     with served(run, environment) as (address, _), opened(browser, address, LAPTOP) as page:
         assert (shown(page), page.inner_text("#progress-text")) == (there, text)
@@ -283,3 +283,158 @@ def test_mouse_touch_and_screen_readers(browser, finished, run):
         assert all(names)
         assert page.get_attribute("#told", "aria-live") == "polite"
         assert "happy" in page.inner_text("#told")
+        # Figures are not broken into lines.
+        page.evaluate(
+            "showTraining({ state: 'done', notes: [], figures: { rows: 1, test_accuracy: 0.5,"
+            " chance_accuracy: 0.25 } }); document.getElementById('train-dialog').showModal()"
+        )
+        broken = page.eval_on_selector_all(
+            "#figures .num",
+            "all => all.filter((one) => { const text = document.createRange();"
+            " text.selectNodeContents(one); return text.getClientRects().length !== 1; }).length",
+        )
+        assert broken == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def settle(page: Any) -> None:
+    """Wait until no answer is on its way."""
+    page.wait_for_function("() => !busy")
+
+
+def test_keys_are_the_pages_after_mouse_and_dialogs(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, {"width": 1366, "height": 400}) as page,
+    ):
+        first = shown(page)
+        for button in ("#open-help", "#open-names", "#open-train"):
+            page.click(button)
+            page.keyboard.press("Escape")
+            page.wait_for_function("() => document.activeElement === document.body")
+        press(page, "1")
+        page.click("#answered summary")
+        assert page.evaluate("document.activeElement.tagName") == "BODY"
+        # Held, a key answers once, and does nothing else.
+        page.evaluate("scrollTo(0, 0)")
+        for _ in range(5):
+            page.keyboard.down("Space")
+            settle(page)
+        page.keyboard.up("Space")
+        assert page.evaluate("[scrollY, state.progress.looks]") == [0, 2]
+        # By keyboard, a dialog gives the focus back to its button.
+        page.focus("#open-help")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Escape")
+        page.wait_for_function("() => document.activeElement.id === 'open-help'")
+        # A name's button keeps the focus, though all are made anew; held, it answers once.
+        page.focus("#names [data-name=fear]")
+        for _ in range(3):
+            page.keyboard.down("Enter")
+            settle(page)
+        page.keyboard.up("Enter")
+        assert page.evaluate("document.activeElement.dataset.name") == "fear"
+        assert page.evaluate("state.progress.looks") == 3
+        # Skipped, an answer that was only looked at again stays.
+        page.click("#answered .list button:first-child")
+        page.wait_for_function("key => shown.key === key", arg=first)
+        page.evaluate("document.activeElement.blur()")
+        press(page, "Space")
+        assert "keeps its answer" in page.inner_text("#told")
+        assert page.evaluate("[state.progress.looks, state.progress.answered]") == [3, 2]
+
+
+def test_faces_that_cannot_be_fetched_are_not_answered_for(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        shown(page)
+        page.evaluate("pictures.clear()")
+        page.route("**/faces/*.png", lambda route: route.abort())
+        page.keyboard.press("1")
+        page.wait_for_selector("#told.fault")
+        assert "could not be fetched" in page.inner_text("#told")
+        assert page.is_hidden("#group")
+        page.keyboard.press("2")
+        settle(page)
+        assert page.evaluate("state.answered.map((one) => one.name)") == ["angry"]
+
+
+def test_a_page_whose_server_was_started_anew_says_so(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        first = shown(page)
+        refused = {"status": 403, "json": {"error": "Wrong token"}}
+        page.route(re.compile("/(answer|state|train)$"), lambda route: route.fulfill(**refused))
+
+        def told_in(place: str) -> None:
+            page.wait_for_function(
+                "place => document.querySelector(place).textContent.includes("
+                "'open the address that daskfer name tells now')",
+                arg=place,
+            )
+
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        told_in("#told")
+        page.evaluate("tell('')")
+        page.keyboard.press("1")
+        told_in("#told")
+        assert shown(page) == first
+        page.keyboard.press("n")
+        page.click("#names-save")
+        told_in("#names-fault")
+        page.keyboard.press("Escape")
+        page.click("#open-train")
+        told_in("#train-text")
+        page.evaluate("document.getElementById('train-text').textContent = ''")
+        page.click("#train-start")
+        told_in("#train-text")
+
+
+def test_what_was_merged_comes_apart_in_words(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        press(page, "m")
+        press(page, "s")
+        assert page.inner_text("#told") == "What was merged came apart."
+
+
+def test_nothing_is_wider_than_the_screen(browser, finished, run):
+    with (
+        served(run, finished[1]) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        shown(page)
+        for width in (320, 390, 721, 768, 801, 1001, 1024, 1181, 1366, 1920):
+            page.set_viewport_size({"width": width, "height": 700})
+            left, right = page.evaluate(
+                "[document.querySelector('.faces').getBoundingClientRect().left,"
+                " Math.max(...[...document.querySelectorAll('button, .tile')].filter("
+                "(one) => one.offsetParent).map((one) => one.getBoundingClientRect().right))]"
+            )
+            assert 0 <= left < right <= width
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_store_that_was_deleted_meanwhile_is_said(browser, finished, run, tmp_path):
+    folder, environment = finished
+    shutil.copytree(folder / "store", tmp_path / "store")
+    environment = {**environment, "DASKFER_STORE": str(tmp_path / "store")}
+    with (
+        served(run, environment) as (address, _),
+        opened(browser, address, LAPTOP) as page,
+    ):
+        shown(page)
+        shutil.rmtree(tmp_path / "store")
+        # The sheet of what is merged now is not drawn yet.
+        page.keyboard.press("m")
+        page.wait_for_selector("#told.fault")
+        assert "The answer is written, but" in page.inner_text("#told")
+        assert page.is_hidden("#group")
+    with served(run, environment) as (address, _), opened(browser, address, LAPTOP) as page:
+        assert len(clusters_of(page)) == 2

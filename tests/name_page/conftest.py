@@ -84,6 +84,7 @@ class Planted:
         )
 
     def desk(self, title: str = "a run", **more: Any) -> Desk:
+        (self.folder / "run").mkdir(exist_ok=True)
         log = Log(str(self.folder / "run"), "identity", len(CENTERS))
         return Desk(log, self.gallery(), self.emotion, title, **more)
 

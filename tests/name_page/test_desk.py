@@ -54,19 +54,25 @@ def test_larger_clusters_come_first(planted):
     assert [group.number for group in desk.order()] == [2, 0, 1, 3]
 
 
+def order_of(desk) -> list[int]:
+    """The numbers of all groups that wait, after what was answered last."""
+    desk.state()
+    return [group.number for group in desk.order()]
+
+
 def test_the_order_of_what_waits(planted):
     desk = planted.desk()
     assert next_of(desk) == [0, 1, 2, 3]
     desk.answer({"do": "skip", "group": "c0"})
-    assert [group.number for group in desk.order()] == [1, 2, 3, 4, 0]
+    assert order_of(desk) == [1, 2, 3, 4, 0]
     desk.answer({"do": "split", "group": "c2"})
-    assert [group.number for group in desk.order()] == [2, 5, 1, 3, 4, 0]
+    assert order_of(desk) == [2, 5, 1, 3, 4, 0]
     name(desk, "c1", "happy")
-    assert [group.number for group in desk.order()] == [2, 5, 3, 4, 0]
+    assert order_of(desk) == [2, 5, 3, 4, 0]
     desk.answer({"do": "undo"})
-    assert [group.number for group in desk.order()] == [1, 2, 5, 3, 4, 0]
+    assert order_of(desk) == [1, 2, 5, 3, 4, 0]
     desk.answer({"do": "undo"})
-    assert [group.number for group in desk.order()] == [2, 1, 3, 4, 0]
+    assert order_of(desk) == [2, 1, 3, 4, 0]
     assert desk.gallery.clusters == 5
 
 

@@ -206,7 +206,7 @@ def test_an_oversized_body_is_refused(served):
     assert served.ask("GET", "state")[0] == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"1" * 5000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"\xff", b"1" * 5000, b"[" * 60000])
 def test_bodies_that_are_no_object_are_refused(served, body):
     assert served.ask("POST", "answer", body)[0] == 400
     assert log_of(served) == b""
@@ -249,6 +249,13 @@ def test_titles_and_names_are_text(planted):
         assert served.ask("GET", "report")[0] == 404
 
 
+def test_a_folder_whose_name_is_not_utf8_has_a_page(planted):
+    page = Page(planted.desk(title="run\udcff"), NoTraining(), lambda: None)  # type: ignore[arg-type]
+    with serving(page) as served:
+        status, _, body = served.ask("GET", "")
+        assert (status, "<title>Naming run?" in body.decode()) == (200, True)
+
+
 def test_it_listens_on_loopback_alone(served):
     listening = {
         connection.laddr.ip
@@ -265,3 +272,30 @@ def test_a_port_that_is_taken_and_a_host_of_others_are_said(served):
         listen(page, "127.0.0.1", served.port)
     with pytest.raises(InputError, match=r"--host 192\.0\.2\.1 "):
         listen(page, "192.0.2.1", 0)
+
+
+def test_a_log_that_was_taken_away_is_said_with_every_answer(served):
+    assert served.post("answer", {"do": "mixed", "group": "c0"})[0] == 200
+    served.page.desk.log.path.unlink()
+    status, found = served.post("answer", {"do": "mixed", "group": "c1"})
+    assert status == 400
+    assert "is gone or shorter than it was" in found["error"]
+    status, _, body = served.ask("GET", "state")
+    assert status == 500
+    assert json.loads(body) == found
+
+
+@pytest.mark.parametrize("do", ["mixed", "split"])
+def test_an_answer_whose_next_faces_are_gone_is_said_to_be_written(served, monkeypatch, do):
+    first = json.loads(served.ask("GET", "state")[2])["next"][0]["key"]
+
+    def gone(*arguments: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "store/points.npy")
+
+    monkeypatch.setattr(served.page.desk.gallery, "follow", gone)
+    monkeypatch.setattr(served.page.desk, "_catch_up", served.page.desk.log.refresh)
+    monkeypatch.setattr(served.page.desk, "state", gone)
+    status, found = served.post("answer", {"do": do, "group": first})
+    assert status == 500
+    assert found == {"error": "No such file or directory: store/points.npy", "written": True}
+    assert json.loads(log_of(served).splitlines()[-1])["do"] == do

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import yaml
 from name_page.conftest import CENTERS
 
@@ -15,7 +16,7 @@ from daskfer.run_folder import RunFolder
 def prepared(planted):
     """A desk, and what writes the names of its run."""
     run = planted.folder / "run"
-    run.mkdir()
+    run.mkdir(exist_ok=True)
     (run / "metrics.json").write_text(json.dumps({"cluster": {"k": len(CENTERS)}}))
     desk = planted.desk()
     return desk, Names(RunFolder(str(run)), desk), run / "names.yaml"
@@ -66,3 +67,41 @@ def test_a_file_of_training_is_no_edit(planted):
     names.write()
     assert names_in(path) == [None, "happy", None, None, None]
     assert len(desk.log.entries) == 3
+
+
+def test_answers_given_while_a_training_ran_come_back_into_the_file(planted):
+    desk, names, path = prepared(planted)
+    desk.answer({"do": "name", "group": "c1", "name": "sad"})
+    names.write()
+    trained = path.read_text()
+    desk.answer({"do": "name", "group": "c2", "name": "happy"})
+    names.write()
+    # Training ends, and nobody answers any more.
+    path.write_text(trained)
+    names.write()
+    assert names_in(path) == [None, "sad", "happy", None, None]
+    before = path.stat().st_mtime_ns
+    names.write()
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [("clusters:", "clusters: [", "is not YAML"), ("emotion: sad", "emotion: yes", "in quotes")],
+)
+def test_a_file_that_cannot_be_read_is_told_once_and_left_alone(planted, capsys, old, new, words):
+    desk, names, path = prepared(planted)
+    desk.answer({"do": "name", "group": "c1", "name": "sad"})
+    names.write()
+    broken = path.read_text().replace(old, new)
+    path.write_text(broken)
+    desk.answer({"do": "name", "group": "c2", "name": "happy"})
+    names.write_or_warn()
+    names.write_or_warn()
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("warning: names.yaml is not written: ")
+    assert words in told
+    assert path.read_text() == broken
+    path.write_text(broken.replace(new, old))
+    names.write_or_warn()
+    assert names_in(path) == [None, "sad", "happy", None, None]

@@ -81,13 +81,21 @@ function tiles(image, entry, first, faces) {
 
 // ---------------------------------------------------------------- showing a group
 
+function lose(why) {
+  // Not to answer again for the faces that are still on the screen.
+  shown = null;
+  el("group").hidden = el("done").hidden = true;
+  showProgress();
+  tell(why, true);
+}
+
 async function show(entry) {
   if (!entry) return finish();
   let image;
   try {
     image = await picture(entry.key);
   } catch {
-    return tell("The faces could not be fetched. Reload the page; if the server has ended, start daskfer name again: every answer so far is saved.", true);
+    return lose("The faces could not be fetched. Reload the page; if the server has ended, start daskfer name again: every answer so far is saved.");
   }
   shown = entry;
   el("done").hidden = true;
@@ -106,7 +114,7 @@ function showFaces(entry, image) {
   el("heading").textContent = `${clusters} · ${count(entry.faces, "face")} (${percent(entry.share)})`;
   const already = el("answered-already");
   already.hidden = !entry.said && !entry.skipped;
-  already.textContent = entry.said ? `Answered already: ${entry.said.name ?? "mixed"}. Another answer replaces it.` : "Skipped before.";
+  already.textContent = entry.said ? `Answered already: ${entry.said.name ?? "mixed"}. Another answer replaces it, Skip leaves it.` : "Skipped before.";
   let first = 0;
   for (const part of ["nearest", "diverse", "borderline"]) {
     const strip = document.querySelector(`.strip[data-part=${part}]`);
@@ -136,6 +144,10 @@ function showNeighbours(entry) {
 
 function showAnswers(entry) {
   const place = el("suggestion");
+  const buttons = () => [...place.querySelectorAll("button"), ...el("names").querySelectorAll("button")];
+  const focused = document.activeElement;
+  const kept = (button) => (focused.id ? button.id === focused.id : button.dataset.name === focused.dataset.name);
+  const inside = buttons().includes(focused);
   if (entry.suggestion) {
     const accept = make("button", { type: "button", "aria-keyshortcuts": "Enter", id: "accept" }, make("kbd", {}, "Enter"), make("strong", {}, entry.suggestion.name));
     accept.addEventListener("click", acceptSuggestion);
@@ -143,7 +155,7 @@ function showAnswers(entry) {
   } else {
     place.replaceChildren(make("span", {}, "No suggestion"), make("small", {}, entry.measured ? "action units tell no emotion clearly" : "it comes when neighbours have names"));
   }
-  const buttons = state.choices.map((name, number) => {
+  const made = state.choices.map((name, number) => {
     const key = number < 9 ? String(number + 1) : number === 9 ? "0" : "";
     const button = make("button", { type: "button", "data-name": name });
     if (key) {
@@ -159,7 +171,9 @@ function showAnswers(entry) {
     button.addEventListener("click", () => nameIt(name));
     return button;
   });
-  el("names").replaceChildren(...buttons);
+  el("names").replaceChildren(...made);
+  // Who goes by Tab stays at the button, though it is made anew.
+  if (inside) buttons().find(kept)?.focus();
   document.querySelector("[data-do=merge]").disabled = entry.neighbours.length === 0;
   document.querySelector("[data-do=split]").disabled = entry.faces < 2;
 }
@@ -236,6 +250,8 @@ async function request(path, body) {
   return [response, await response.json()];
 }
 
+const refusal = (response, data) => response.status === 403 ? "The server of this page has ended; open the address that daskfer name tells now" : data.error;
+
 async function answer(body) {
   if (busy) return;
   busy = true;
@@ -249,11 +265,14 @@ async function answer(body) {
       state = data.state;
       await show(state.next[0]);
       tell(`Nothing was written: ${data.error}. This is how it stands now.`, true);
+    } else if (data.written) {
+      lose(`The answer is written, but what comes next cannot be shown: ${data.error}. Start daskfer name again.`);
     } else {
-      tell(`Nothing was written: ${data.error}.`, true);
+      tell(`Nothing was written: ${refusal(response, data)}.`, true);
     }
   } catch {
-    tell("The server does not answer, and nothing was written. Start daskfer name again: every answer before is saved.", true);
+    // It may have ended after it wrote, before it said so.
+    tell("The server does not answer, so whether this answer was written is not known; every one before is. Start daskfer name again.", true);
   } finally {
     busy = false;
   }
@@ -261,7 +280,7 @@ async function answer(body) {
 
 function answeredText(body) {
   const number = shown ? `Cluster ${shown.number}` : "";
-  const texts = { name: `${number}: ${body.name}.`, mixed: `${number}: mixed.`, skip: `${number} was skipped; it comes again at the end.`, split: `${number} was split; this is the larger half.`, merge: state.next[0] && state.next[0].clusters.length > 1 ? "Merged; name both now." : "Merged, with the neighbour's name.", undo: "Undone.", categories: "The names are changed.", labels: "" };
+  const texts = { name: `${number}: ${body.name}.`, mixed: `${number}: mixed.`, skip: `${number} was skipped; it comes again at the end.`, split: shown?.clusters.length > 1 ? "What was merged came apart." : `${number} was split; this is the larger half.`, merge: state.next[0] && state.next[0].clusters.length > 1 ? "Merged; name both now." : "Merged, with the neighbour's name.", undo: "Undone.", categories: "The names are changed.", labels: "" };
   return texts[body.do];
 }
 
@@ -271,11 +290,21 @@ const acceptSuggestion = () => shown?.suggestion && nameIt(shown.suggestion.name
 function act(what) {
   if (what === "undo") return state.undo ? answer({ do: "undo" }) : tell("There is nothing to undo.");
   if (!shown) return undefined;
+  if (what === "skip" && shown.said) return leave();
   if (what === "merge") {
     const [other] = shown.neighbours;
     return other ? answer({ do: "merge", group: shown.key, with: other.key }) : tell("There is no other cluster to merge with.");
   }
   return answer({ do: what, group: shown.key });
+}
+
+async function leave() {
+  if (busy) return;
+  busy = true;
+  const text = `Cluster ${shown.number} keeps its answer.`;
+  await show(state.next[0]);
+  tell(text);
+  busy = false;
 }
 
 async function lookAgain(key) {
@@ -306,7 +335,7 @@ async function saveNames() {
   try {
     const [response, data] = await request("answer", { do: "categories", names });
     if (!response.ok) {
-      el("names-fault").textContent = data.error;
+      el("names-fault").textContent = refusal(response, data);
       return;
     }
     state = data;
@@ -323,6 +352,7 @@ let watching = false;
 
 function showTraining(training) {
   const place = el("train-text");
+  if (training.error) return place.replaceChildren(make("p", { class: "fault" }, `${training.error}.`));
   el("train-start").disabled = training.state === "running";
   el("train-start").textContent = training.state === "done" ? "Train again" : "Train on the names so far";
   const named = state.progress.covered > 0;
@@ -360,7 +390,8 @@ async function watchTraining() {
   watching = true;
   try {
     for (;;) {
-      const [, training] = await request("train");
+      const [response, training] = await request("train");
+      if (!response.ok) training.error = refusal(response, training);
       showTraining(training);
       if (training.state !== "running") break;
       await new Promise((wake) => setTimeout(wake, 500));
@@ -379,7 +410,11 @@ async function openTraining() {
 
 async function startTraining() {
   try {
-    const [, training] = await request("train", {});
+    const [response, training] = await request("train", {});
+    if (!response.ok) {
+      showTraining({ error: refusal(response, training) });
+      return;
+    }
     showTraining(training);
   } catch {
     el("train-text").replaceChildren(make("p", { class: "fault" }, "The server does not answer."));
@@ -391,30 +426,44 @@ async function startTraining() {
 
 const KEYS = { x: "mixed", s: "split", m: "merge", u: "undo", " ": "skip" };
 
+// On a keyboard of other letters, the key in the place of the letter counts.
+function keyOf(event) {
+  if (/^[\x20-\x7e]$/.test(event.key) || !/^Key[A-Z]$/.test(event.code)) return event.key.toLowerCase();
+  return event.code.slice(3).toLowerCase();
+}
+
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.querySelector("dialog[open]") || event.target.closest("textarea, input")) return;
   const onButton = event.target.closest("button, summary, a");
-  const key = event.key.toLowerCase();
-  if (onButton && (key === "enter" || key === " ")) return;
+  const key = keyOf(event);
+  if (onButton && (key === "enter" || key === " ")) {
+    // A key that is held presses once.
+    if (event.repeat) event.preventDefault();
+    return;
+  }
   const number = /^[0-9]$/.test(key) ? (Number(key) + 9) % 10 : -1;
-  let done = true;
-  if (number >= 0 && number < state.choices.length) nameIt(state.choices[number]);
-  else if (key === "enter") acceptSuggestion();
-  else if (key in KEYS) act(KEYS[key]);
-  else if (key === "?") el("help").showModal();
-  else if (key === "n") openNames();
-  else if (key === "t") openTraining();
-  else done = false;
-  if (done) event.preventDefault();
+  let does = null;
+  if (number >= 0 && number < state.choices.length) does = () => nameIt(state.choices[number]);
+  else if (key === "enter") does = acceptSuggestion;
+  else if (Object.hasOwn(KEYS, key)) does = () => act(KEYS[key]);
+  else if (key === "?") does = () => el("help").showModal();
+  else if (key === "n") does = openNames;
+  else if (key === "t") does = openTraining;
+  if (!does) return;
+  event.preventDefault();
+  if (!event.repeat) does();
 });
 
 for (const button of document.querySelectorAll("[data-do]")) {
   button.addEventListener("click", () => act(button.dataset.do));
 }
 document.addEventListener("click", (event) => {
-  // A button pressed with the mouse must not take Enter and Space for itself afterwards.
-  if (event.detail > 0) event.target.closest("button")?.blur();
+  // A button pressed with the mouse must not take Enter and Space for itself afterwards; nor may
+  // a dialog that it opens give them back to it.
+  if (event.detail > 0) event.target.closest("button, summary")?.blur();
+}, true);
+document.addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
   for (const other of document.querySelectorAll(".tile.big")) if (other !== tile) other.classList.remove("big");
   if (tile) {
@@ -445,6 +494,8 @@ document.addEventListener("visibilitychange", async () => {
     if (response.ok && data.version !== state.version) {
       state = data;
       await show(state.next[0]);
+    } else if (!response.ok) {
+      tell(`${refusal(response, data)}.`, true);
     }
   } catch {
     tell("The server does not answer. Start daskfer name again: every answer is saved.", true);

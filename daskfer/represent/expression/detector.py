@@ -3,7 +3,8 @@
 V. Bazarevsky, Y. Kartynnik, A. Vakunov, K. Raveendran and M. Grundmann, "BlazeFace: Sub-millisecond
 Neural Face Detection on Mobile GPUs", 2019: 896 anchors on grids of 16×16 and 8×8 places, each with
 a score and a box. It looks at 128×128 pixels and finds faces from about a tenth of that on, so
-larger photos are also looked at in overlapping squares of a half and of a quarter of their size.
+larger photos are also looked at in overlapping squares of a half, a quarter and an eighth of their
+size.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ some in textures, the more so the more squares it is shown."""
 OVERLAP = 0.3
 """Intersection over union from which two boxes are of one face, as in MediaPipe."""
 
-SHARES = (1.0, 0.5, 0.25)
+SHARES = (1.0, 0.5, 0.25, 0.125)
 """Sides of the squares that are looked at, beside the longer side of the photo."""
 
 MARGIN, RAISED = 1.2, 0.08
@@ -107,34 +108,36 @@ class Detector:
     def candidates(self, photo: np.ndarray) -> list[Box]:
         """Where the detector alone sees faces in a photo, from left to right."""
         height, width = photo.shape
-        longer = max(height, width)
         boxes: list[Box] = []
         for share in SHARES:
-            side = round(longer * share)
-            if share < 1 and side < SIDE:
+            square = max(height, width) * share
+            if share < 1 and square < SIDE:
                 break
-            for top in _starts(height, side):
-                for left in _starts(width, side):
-                    boxes += self._look(photo, left, top, side)
+            # The whole photo is made small once, rather than each of its squares.
+            scale = SIDE / square
+            size = max(round(width * scale), 1), max(round(height * scale), 1)
+            small = Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR)
+            values = np.asarray(small, np.float32) / np.float32(127.5) - 1
+            for top in _starts(values.shape[0], SIDE):
+                for left in _starts(values.shape[1], SIDE):
+                    boxes += self._look(values, left, top, scale)
         return sorted(merged(boxes), key=lambda box: (box.x, box.y))
 
-    def _look(self, photo: np.ndarray, left: int, top: int, side: int) -> list[Box]:
-        """The faces in a square of a photo; beyond its border the square is black."""
-        part = photo[max(top, 0) : top + side, max(left, 0) : left + side]
-        square = np.zeros((side, side), np.uint8)
+    def _look(self, values: np.ndarray, left: int, top: int, scale: float) -> list[Box]:
+        """The faces in a square of a photo, float32 (h, w) from −1 to 1; beyond it is black."""
+        part = values[max(top, 0) : top + SIDE, max(left, 0) : left + SIDE]
+        square = np.full((SIDE, SIDE), -1, np.float32)
         down, right = max(-top, 0), max(-left, 0)
         square[down : down + part.shape[0], right : right + part.shape[1]] = part
-        small = Image.fromarray(square).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-        values = np.asarray(small, np.float32) / np.float32(127.5) - 1
-        self._model.set_tensor(0, np.repeat(values[None, :, :, None], 3, axis=3))
+        self._model.set_tensor(0, np.repeat(square[None, :, :, None], 3, axis=3))
         self._model.invoke()
         found = {len(array[0, 0]): array[0] for array in map(self._model.get_tensor, self._outputs)}
         score = 1 / (1 + np.exp(-np.clip(found[1][:, 0], -80, 80)))
         kept = np.flatnonzero(score >= LEAST_SCORE)
-        middle = found[16][kept, :2] / SIDE + self._anchors[kept]
-        size = found[16][kept, 2:4] / SIDE
-        corner = (middle - size / 2) * side + (left, top)
-        rows = np.column_stack([corner, size * side, score[kept]]).tolist()
+        middle = found[16][kept, :2] + self._anchors[kept] * SIDE
+        size = found[16][kept, 2:4]
+        corner = middle - size / 2 + (left, top)
+        rows = np.column_stack([corner / scale, size / scale, score[kept]]).tolist()
         return [Box(*row) for row in rows]
 
 
