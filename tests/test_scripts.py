@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,16 @@ def test_same_labels(few_faces, clean_environment):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip().endswith("all the same")
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_pictures_of_the_pages(tmp_path, clean_environment):
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        pytest.skip("no Chromium here (apt-get install chromium)")
+    done = script("make_pictures.py", tmp_path, "--rows", 400, environment=clean_environment)
+    assert done.returncode == 0, done.stderr
+    pictures = {path.name: path.stat().st_size for path in tmp_path.glob("*.png")}
+    assert set(pictures) == {"naming.png", "report.png", "report-clusters.png"}
+    assert all(20_000 < size < 400_000 for size in pictures.values())
