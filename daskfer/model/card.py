@@ -95,7 +95,7 @@ def model_card(
     answers : iterable of str
         What the model can say of a face.
     unsure_below : float
-        As in model.json.
+        Confidence below which a face's emotion is better left open.
     """
     known = int((names.emotion != UNKNOWN).sum())
     what = ", ".join(map(literal, answers)) or "nothing: its clusters have no names yet"
@@ -220,7 +220,6 @@ def _confidence(metrics: Mapping[str, Any], unsure_below: float) -> str:
     return (
         "The confidence is that of the classifier, calibrated without true labels: it cannot be "
         f"better than the names are. Expected calibration error on test rows: {error}. "
-        "Below a confidence of "
-        f"{unsure_below:g}, where the least sure tenth of the fitted faces is, a face is better "
-        "called unsure."
+        f"Below a confidence of {unsure_below:g} (what the least sure tenth of the fitted faces "
+        "stays below, but at most a half) a face is better called unsure."
     )

@@ -10,6 +10,7 @@ import numpy as np
 from daskfer.classify import Classifier, log_scores
 from daskfer.clusterers import AnyClusterer, from_arrays
 from daskfer.faces import UNKNOWN
+from daskfer.model.plain import Plain
 from daskfer.parts import AnyReducer, PartsReducer
 from daskfer.recipe import PARTS, Expression, Represent, fault_of
 from daskfer.reduce import Reducer
@@ -75,6 +76,22 @@ def checked_clusters(arrays: dict[str, np.ndarray]) -> AnyClusterer:
                 raise ValueError(f"{name} has numbers of clusters that there are not")
         _of("split_centers", arrays["split_centers"], (splits, 2, columns))
     return from_arrays(arrays)
+
+
+def checked_plain(arrays: dict[str, np.ndarray]) -> Plain:
+    """The linear classifier in these arrays.
+
+    Raises
+    ------
+    KeyError, ValueError
+        When an array is missing, or has another shape or type than it should.
+    """
+    for name, array in arrays.items():
+        _of(name, array, () if name == "gamma" else array.shape, "iu" if name == "classes" else "f")
+    classes = arrays["classes"]
+    if classes.ndim != 1 or classes.max(initial=0) >= MOST_CATEGORIES:
+        raise ValueError("its classes are no codes of categories")
+    return Plain.from_arrays(arrays)
 
 
 def check_names(emotion: np.ndarray, clusters: int, categories: int) -> None:

@@ -23,10 +23,10 @@ from daskfer.model.checks import (
     checked_categories,
     checked_clusters,
     checked_number,
+    checked_plain,
 )
 from daskfer.model.estimator import load_estimator
 from daskfer.model.model import Model
-from daskfer.model.plain import Plain
 from daskfer.model.writing import FORMAT
 from daskfer.parts import AnyReducer, load_reducer
 from daskfer.recipe import Expression, Recipe, Represent, recipe_from_dict
@@ -205,7 +205,7 @@ def _estimator(folder: str, files: dict[str, bytes]) -> Any:
     """The classifier: of plain arrays where it is there as such, else scikit-learn's."""
     if "classifier.npz" in files:
         try:
-            return Plain.from_arrays(npy.members(files["classifier.npz"]))
+            return checked_plain(npy.members(files["classifier.npz"]))
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise ModelError(
                 f"{folder}/classifier.npz cannot be read: {one_line(error)}"

@@ -405,6 +405,24 @@ def test_names_that_do_not_fit_the_clusters(emotion: np.ndarray, model: Path) ->
     refused(model, "clusters.npz cannot be read: (emotion has|a cluster has a name)")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classes", np.arange(7) + 1j),
+        ("classes", np.arange(7) + 256),
+        ("classes", np.int8(3)),
+        ("mean", np.full(20, np.nan)),
+        ("coef", np.zeros((7, 19))),
+        ("gamma", np.zeros(2)),
+        ("basis", np.zeros((3, 20), np.int64)),
+    ],
+)
+def test_plain_arrays_that_are_no_classifier(name: str, value: Any, model: Path) -> None:
+    arrays = arrays_of(model / "classifier.npz")
+    set_part(model, "classifier.npz", npz(**arrays | {name: value}))
+    refused(model, "classifier.npz cannot be read")
+
+
 def test_divisions_of_clusters_that_there_are_not(model: Path) -> None:
     arrays = arrays_of(model / "clusters.npz")
     columns = arrays["centers"].shape[1]
