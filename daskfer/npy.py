@@ -10,8 +10,10 @@ for the headers that this package writes.
 from __future__ import annotations
 
 import io
+import math
 import re
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -50,7 +52,10 @@ def parse_header(start: bytes) -> tuple[np.dtype, tuple[int, ...], bool, int]:
     if found is None:
         raise ValueError(f"not a .npy of plain values: {bytes(start[10:offset])!r}")
     descr, order, shape = found.groups()
-    dtype = np.dtype(descr.decode("ascii"))
+    try:
+        dtype = np.dtype(descr.decode("ascii"))
+    except (TypeError, SyntaxError) as error:
+        raise ValueError(f"not a .npy of plain values: {descr!r} is no type") from error
     if dtype.hasobject:
         raise ValueError("a .npy of Python objects is not read: it would need pickle")
     sizes = tuple(int(size) for size in shape.split(b",") if size.strip())
@@ -58,8 +63,21 @@ def parse_header(start: bytes) -> tuple[np.dtype, tuple[int, ...], bool, int]:
 
 
 def from_bytes(data: bytes) -> np.ndarray:
-    """The array in the bytes of a .npy; it is a copy and may be written to."""
+    """The array in the bytes of a .npy; it is a copy and may be written to.
+
+    Raises
+    ------
+    ValueError
+        When it is no such file, or states more values than it has.
+    """
     dtype, shape, fortran, offset = parse_header(data)
+    stated = _count(shape) * dtype.itemsize
+    if stated > len(data) - offset:
+        # Before anything is asked of NumPy, which cannot count as far as a header may.
+        raise ValueError(
+            f"a .npy is cut off: it states {stated:,} bytes of values and has "
+            f"{max(len(data) - offset, 0):,}"
+        )
     flat = np.frombuffer(data, dtype, count=_count(shape), offset=offset)
     return flat.reshape(shape, order="F" if fortran else "C").copy()
 
@@ -86,13 +104,48 @@ def mapped(path: str) -> np.ndarray:
 
 
 def members(data: bytes) -> dict[str, np.ndarray]:
-    """All arrays in the bytes of a .npz, by name."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {
-            name.removesuffix(".npy"): from_bytes(archive.read(name)) for name in archive.namelist()
-        }
+    """All arrays in the bytes of a .npz, by name.
+
+    Its members are not compressed, as `numpy.savez` leaves them: so it takes no more memory than
+    it has bytes, whatever it says.
+
+    Raises
+    ------
+    ValueError
+        When it is no such file, or its members have more bytes than it has itself.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            check_unpacked(archive, len(data))
+            return {
+                name.removesuffix(".npy"): from_bytes(archive.read(name))
+                for name in archive.namelist()
+            }
+    except BROKEN_ZIP as error:
+        raise ValueError(f"not a .npz: {error}") from error
+
+
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What `zipfile` raises of files that are cut off, changed, encrypted or packed in other ways."""
+
+
+def check_unpacked(archive: zipfile.ZipFile, size: int) -> None:
+    """Refuse an archive of `size` bytes whose members say that they have more than that.
+
+    `zipfile` reads no more of a member than it says that it has.
+
+    Raises
+    ------
+    ValueError
+    """
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > size:
+        raise ValueError(
+            f"its members would take {unpacked:,} bytes and it has {size:,}: expected members "
+            "that are not compressed"
+        )
 
 
 def _count(shape: tuple[int, ...]) -> int:
     """Number of values in an array of this shape."""
-    return int(np.prod(shape, dtype=np.int64))
+    return math.prod(shape)

@@ -126,6 +126,7 @@ class RunFolder:
         """Write all files; metrics.json comes last and says that the run has finished."""
         from daskfer.ingest.quarantine import quarantine_csv
         from daskfer.model import write_model
+        from daskfer.model.card import CARD
         from daskfer.report import write_report
 
         storage.write_text(self.file("quarantine.csv"), quarantine_csv(result.faces.bad))
@@ -144,8 +145,25 @@ class RunFolder:
             None if trained is None else trained.face,
             unsure_below(result),
         )
+        storage.write_text(self.file(f"model/{CARD}"), _card(result, metrics))
         write_report(self.file("report.html"), result, metrics)
         storage.write_json(self.file("metrics.json"), metrics)
+
+
+def _card(result: Result, metrics: dict[str, Any]) -> str:
+    """The model card of a run's model."""
+    import numpy as np
+
+    from daskfer.model.card import model_card
+
+    names, trained = result.names, result.trained
+    codes = np.unique(names.emotion[names.emotion != UNKNOWN])
+    if trained is not None:
+        codes = trained.classifier.model.classes_
+    return model_card(
+        result.recipe, metrics, names, result.faces.sources, result.faces.side,
+        [names.categories[code] for code in codes.tolist()], unsure_below(result),
+    )  # fmt: skip
 
 
 def unsure_below(result: Result) -> float:

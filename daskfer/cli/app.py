@@ -19,6 +19,7 @@ from daskfer.cli import (
     cluster,
     demo,
     drive,
+    export,
     inspect,
     jobs,
     models,
@@ -63,6 +64,7 @@ app.command("demo")(_interruptible(demo.demo))
 app.command("inspect")(_interruptible(inspect.inspect, "reads again"))
 app.command("run")(_interruptible(run.run))
 app.command("name")(_interruptible(name.name, "goes on with the answers so far"))
+app.command("export")(_interruptible(export.export, "writes it again"))
 app.command("predict")(_interruptible(predict.predict, "labels them again"))
 app.command("submit")(_interruptible(submit.submit, "submits it, or finds it submitted"))
 app.command("drive", hidden=True)(_interruptible(drive.drive))

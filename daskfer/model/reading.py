@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from daskfer import storage
+from daskfer import npy, storage
 from daskfer.classify import Classifier
-from daskfer.clusterers import AnyClusterer, from_arrays
+from daskfer.clusterers import AnyClusterer
 from daskfer.errors import ModelError, RecipeError, one_line
-from daskfer.faces import EMOTIONS
+from daskfer.model.checks import (
+    MOST_CATEGORIES,
+    check_classes,
+    check_fit,
+    check_names,
+    check_reducer,
+    checked_categories,
+    checked_clusters,
+    checked_number,
+    checked_plain,
+)
 from daskfer.model.estimator import load_estimator
 from daskfer.model.model import Model
-from daskfer.model.plain import Plain
 from daskfer.model.writing import FORMAT
-from daskfer.parts import load_reducer
-from daskfer.recipe import Recipe, recipe_from_dict
+from daskfer.parts import AnyReducer, load_reducer
+from daskfer.recipe import Expression, Recipe, Represent, recipe_from_dict
 
 HEAD = "model.json"
 PARTS = ("reducer.npz", "clusters.npz", "face.npz", "classifier.skops", "classifier.npz")
@@ -35,29 +47,35 @@ def read_model(path: str) -> Model:
     """
     folder, head = _head(path)
     side = head.get("side")
-    if not isinstance(side, int) or not 1 <= side <= 4096:
+    if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= 4096:
         raise ModelError(f"{folder}/{HEAD}: side is {side!r}, expected pixels such as 48")
-    categories = head.get("emotions")
-    if not isinstance(categories, list) or not all(isinstance(name, str) for name in categories):
-        raise ModelError(f"{folder}/{HEAD}: emotions are {categories!r}, expected a list of names")
+    categories = _stated(folder, "emotions", checked_categories, head.get("emotions"))
+    unsure = head.get("unsure_below") or 0.0
+    unsure_below = _stated(folder, "unsure_below", checked_number, unsure, 0, 1)
     recipe = _recipe(folder, head)
     files = _checked_parts(folder, head)
-    clusters, emotion = _clusters(folder, files)
-    if len(emotion) < len(clusters.centers) or emotion.max(initial=-1) >= len(categories):
-        raise ModelError(f"{folder}/clusters.npz: its names do not fit its clusters")
-    classifier = None
-    if (estimator := _estimator(folder, files)) is not None:
-        temperature = float(head.get("temperature") or 1.0)
-        classifier = Classifier(estimator, str(head.get("classifier")), float("nan"), temperature)
+    clusters, emotion = _clusters(folder, files, len(categories))
+    classifier = _classifier(folder, head, files, len(categories))
+    reducers = {
+        name: _reducer(folder, name, files[name], side, recipe.represent)
+        for name in ("reducer.npz", "face.npz")
+        if name in files
+    }
+    given = head.get("classifier_input") or "reducer.npz"
+    if given not in list(reducers):
+        raise ModelError(
+            f"{folder}/{HEAD}: classifier_input is {given!r}, expected {' or '.join(reducers)}"
+        )
+    reducer, seen = reducers["reducer.npz"], reducers[given]
     try:
-        reducer = load_reducer(files["reducer.npz"])
-        face = load_reducer(files["face.npz"]) if "face.npz" in files else None
-    except (KeyError, ValueError, OSError) as error:
-        raise ModelError(f"{folder}: a reducer cannot be read: {one_line(error)}") from error
-    seen = face if head.get("classifier_input") == "face.npz" else None
+        check_fit(reducer, seen, clusters, classifier)
+    except Exception as error:
+        raise ModelError(
+            f"{folder}: the parts of the model do not fit one another: {one_line(error)}"
+        ) from error
     return Model(
-        folder, side, tuple(categories or EMOTIONS), recipe.normalize.method, recipe.represent,
-        reducer, clusters, emotion, classifier, seen, float(head.get("unsure_below") or 0.0),
+        folder, side, categories, recipe.normalize.method, recipe.represent, reducer, clusters,
+        emotion, classifier, None if seen is reducer else seen, unsure_below,
     )  # fmt: skip
 
 
@@ -69,7 +87,7 @@ def read_clusters(path: str) -> AnyClusterer:
     ModelError
     """
     folder, head = _head(path)
-    return _clusters(folder, _checked_parts(folder, head))[0]
+    return _clusters(folder, _checked_parts(folder, head), MOST_CATEGORIES)[0]
 
 
 def _head(path: str) -> tuple[str, dict[str, Any]]:
@@ -83,10 +101,10 @@ def _head(path: str) -> tuple[str, dict[str, Any]]:
         )
     try:
         head = storage.read_json(storage.join(folder, HEAD))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{folder}/{HEAD} is not JSON: {one_line(error)}") from error
     found = head.get("format") if isinstance(head, dict) else None
-    if not isinstance(found, int) or isinstance(found, bool):
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise ModelError(f"{folder}/{HEAD} states no format: expected a model that daskfer wrote")
     if found > FORMAT:
         raise ModelError(
@@ -96,11 +114,19 @@ def _head(path: str) -> tuple[str, dict[str, Any]]:
 
 
 def _recipe(folder: str, head: dict[str, Any]) -> Recipe:
-    """How faces become features."""
+    """How faces become features.
+
+    The face model's file is taken from where the model says only when it is on this machine's
+    disks, and from its usual places else: no model makes daskfer call an address.
+    """
     try:
-        return recipe_from_dict({key: head.get(key) for key in ("normalize", "represent")})
+        found = recipe_from_dict({key: head.get(key) for key in ("normalize", "represent")})
     except RecipeError as error:
         raise ModelError(f"{folder}/{HEAD}: {error}") from error
+    method = found.represent
+    if isinstance(method, Expression) and method.model and not os.path.isfile(method.model):
+        return replace(found, represent=replace(method, model=None))
+    return found
 
 
 def _checked_parts(folder: str, head: dict[str, Any]) -> dict[str, bytes]:
@@ -128,13 +154,58 @@ def _checked_parts(folder: str, head: dict[str, Any]) -> dict[str, bytes]:
     return found
 
 
+def _stated(folder: str, key: str, check: Callable[..., Any], *given: Any) -> Any:
+    """What model.json states under a key, when it passes."""
+    try:
+        return check(*given)
+    except ValueError as error:
+        raise ModelError(f"{folder}/{HEAD}: {key}: {one_line(error)}") from error
+
+
+def _clusters(
+    folder: str, files: dict[str, bytes], categories: int
+) -> tuple[AnyClusterer, np.ndarray]:
+    """The clusters, and the codes of their names, int8 (k,)."""
+    try:
+        arrays = npy.members(files["clusters.npz"])
+        clusters, emotion = checked_clusters(arrays), arrays["emotion"]
+        check_names(emotion, len(clusters.centers), categories)
+    except (KeyError, ValueError, OSError) as error:
+        raise ModelError(f"{folder}/clusters.npz cannot be read: {one_line(error)}") from error
+    return clusters, emotion.astype(np.int8)
+
+
+def _reducer(folder: str, name: str, data: bytes, side: int, method: Represent) -> AnyReducer:
+    """A linear map of the representation's features."""
+    try:
+        reducer = load_reducer(data)
+        check_reducer(reducer, side, method)
+    except (KeyError, ValueError, TypeError, OSError, RecipeError) as error:
+        raise ModelError(f"{folder}/{name} cannot be read: {one_line(error)}") from error
+    return reducer
+
+
+def _classifier(
+    folder: str, head: dict[str, Any], files: dict[str, bytes], categories: int
+) -> Classifier | None:
+    """The second model, with what its confidence is calibrated by."""
+    if (estimator := _estimator(folder, files)) is None:
+        return None
+    stated = head.get("temperature") or 1.0
+    temperature = _stated(folder, "temperature", checked_number, stated, 1e-6, 1e6)
+    found = Classifier(estimator, str(head.get("classifier")), float("nan"), temperature)
+    try:
+        check_classes(found, categories)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder}: {one_line(error)}") from error
+    return found
+
+
 def _estimator(folder: str, files: dict[str, bytes]) -> Any:
     """The classifier: of plain arrays where it is there as such, else scikit-learn's."""
-    from daskfer import npy
-
     if "classifier.npz" in files:
         try:
-            return Plain.from_arrays(npy.members(files["classifier.npz"]))
+            return checked_plain(npy.members(files["classifier.npz"]))
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise ModelError(
                 f"{folder}/classifier.npz cannot be read: {one_line(error)}"
@@ -142,13 +213,3 @@ def _estimator(folder: str, files: dict[str, bytes]) -> Any:
     if "classifier.skops" in files:
         return load_estimator(files["classifier.skops"], f"{folder}/classifier.skops")
     return None
-
-
-def _clusters(folder: str, files: dict[str, bytes]) -> tuple[AnyClusterer, np.ndarray]:
-    from daskfer import npy
-
-    try:
-        arrays = npy.members(files["clusters.npz"])
-        return from_arrays(arrays), arrays["emotion"]
-    except (KeyError, ValueError, OSError) as error:
-        raise ModelError(f"{folder}/clusters.npz cannot be read: {one_line(error)}") from error

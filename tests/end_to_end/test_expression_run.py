@@ -131,8 +131,8 @@ def test_blank_faces_have_neither_cluster_nor_emotion(first: Path) -> None:
 @pytest.mark.slow
 def test_the_model_folder_is_whole(first: Path) -> None:
     folder = first / "model"
-    parts = {"reducer.npz", "clusters.npz", "face.npz", "classifier.skops"}
-    assert {path.name for path in folder.iterdir()} == {"model.json", *parts}
+    parts = {"reducer.npz", "clusters.npz", "face.npz", "classifier.skops", "classifier.npz"}
+    assert {path.name for path in folder.iterdir()} == {"model.json", "MODEL_CARD.md", *parts}
     model = json.loads((folder / "model.json").read_text())
     assert model["sha256"] == {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in parts

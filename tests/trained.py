@@ -1,0 +1,67 @@
+"""Trained models for tests: runs that left one, the faces they saw, and copies to tamper with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+FAST = (
+    "--recipe", "hog", "--set", "cluster.restarts=2", "--set", "classify.model=logistic",
+    "--set", "evaluate.null_draws=1", "--set", "evaluate.stability_draws=0",
+)  # fmt: skip
+"""A recipe that trains quickly."""
+
+
+def pixels_of(csv: Path) -> np.ndarray:
+    """Faces, uint8 (n, side * side), of a file that `daskfer.synthetic.write_csv` wrote."""
+    rows = [line.split(",")[1] for line in csv.read_text().splitlines()[1:]]
+    return np.array([row.split() for row in rows], np.uint8)
+
+
+def labels_of(run: Path) -> dict[str, list[Any]]:
+    """The columns of a run's labels.parquet."""
+    return pq.read_table(run / "labels.parquet").to_pydict()
+
+
+def head_of(model: Path) -> dict[str, Any]:
+    """What model.json says."""
+    found: dict[str, Any] = json.loads((model / "model.json").read_text())
+    return found
+
+
+def set_head(model: Path, **values: Any) -> None:
+    """Have model.json say something else."""
+    (model / "model.json").write_text(json.dumps(head_of(model) | values))
+
+
+def set_part(model: Path, name: str, data: bytes) -> None:
+    """Put something in the place of a part, with the checksum that it has."""
+    (model / name).write_bytes(data)
+    sums = head_of(model)["sha256"] | {name: hashlib.sha256(data).hexdigest()}
+    set_head(model, sha256=sums)
+
+
+def set_classifier(model: Path, data: bytes) -> None:
+    """Put a classifier in skops's format in the place of the one that is there in two forms."""
+    sums = head_of(model)["sha256"]
+    set_head(model, sha256={name: sums[name] for name in sums if name != "classifier.npz"})
+    set_part(model, "classifier.skops", data)
+
+
+def arrays_of(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a .npz."""
+    with np.load(path) as content:
+        return {name: content[name] for name in content.files}
+
+
+def npz(**arrays: np.ndarray) -> bytes:
+    """A .npz of these arrays, as NumPy writes it (with pickles of objects, where it has any)."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
