@@ -23,6 +23,7 @@ from daskfer.cli import (
     jobs,
     models,
     name,
+    report,
     run,
     simulate,
     submit,
@@ -65,6 +66,7 @@ app.command("name")(_interruptible(name.name, "goes on with the answers so far")
 app.command("submit")(_interruptible(submit.submit, "submits it, or finds it submitted"))
 app.command("drive", hidden=True)(_interruptible(drive.drive))
 app.command("simulate-naming")(_interruptible(simulate.simulate, "goes on with what is missing"))
+app.command("report")(_interruptible(report.report, "writes it anew"))
 app.command("train")(_interruptible(train.train))
 app.command("sweep")(_interruptible(sweep.sweep, "goes on with the missing cells"))
 

@@ -26,9 +26,11 @@ from daskfer.ingest.quarantine import BadRow
 from daskfer.naming import Names
 from daskfer.randomness import generator
 from daskfer.recipe import Recipe, load_recipe
+from daskfer.reduce import Reducer
 from daskfer.report import sheets, write_report
 from daskfer.stages.cluster import Clusters
 from daskfer.stages.ingest import Faces
+from daskfer.stages.reduce import Reduced
 from daskfer.store import StageFolder
 
 SIDE, ROWS, FITTED, TESTED = 6, 120, 90, 20
@@ -84,10 +86,22 @@ def make_result(
         codes, "file" if named else "none", k, np.bincount(cluster[fit], minlength=k), purity
     )
     selection = Selection(fit, np.empty(0, np.int64), np.arange(ROWS - TESTED, ROWS))
+    points = random.normal(size=(ROWS, 3)).astype(np.float32)
+    for number, block in enumerate(np.split(points, np.cumsum(sizes)[:-1])):
+        storage.write_array(stage.block(number, "points.npy"), block)
+    reducer = Reducer(np.zeros(8), np.eye(3, 8), np.array([3.0, 2.0, 1.0]), total_variance=10.0)
+    reduced = Reduced(reducer, BlockFiles(stage, "points.npy", starts_of(sizes)), "")
+    trained = SimpleNamespace(
+        emotion=random.integers(0, 7, ROWS).astype(np.int8),
+        confidence=random.random(ROWS).astype(np.float32),
+    )
     return SimpleNamespace(
         recipe=recipe or load_recipe("hog"),
         faces=faces,
         selection=selection,
+        features=None,
+        reduced=reduced,
+        trained=trained if named else None,
         clusters=clusters,
         names=names,
     )
@@ -231,7 +245,7 @@ def test_what_comes_from_the_run_is_escaped(tmp_path: Path) -> None:
     reader, page = read(tmp_path, result, metrics)
     assert "<script" not in page
     assert "<script>alert(1)<&script>.csv" in reader.text
-    assert reader.text.count(evil) == 10
+    assert reader.text.count(evil) == 11
 
 
 def test_only_file_names_of_inputs_are_told(tmp_path: Path) -> None:
@@ -248,9 +262,10 @@ def test_nothing_is_fetched(tmp_path: Path) -> None:
     assert not re.search(r"https?://|@import|url\(", page)
     assert not reader.of("script")
     assert not reader.of("iframe")
-    for _, attributes in reader.tags:
+    for tag, attributes in reader.tags:
         assert (attributes.get("src") or "data:").startswith("data:")
-        assert (attributes.get("href") or "#").startswith(("#", "data:,"))
+        allowed = ("data:image/",) if tag == "image" else ("#", "data:,")
+        assert (attributes.get("href") or allowed[0]).startswith(allowed)
         assert not {"srcset", "poster", "action"} & set(attributes)
     policies = [meta.get("content") or "" for meta in reader.of("meta")]
     assert any("default-src 'none'" in policy for policy in policies)
