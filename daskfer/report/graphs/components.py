@@ -13,9 +13,11 @@ from daskfer.report.graphs.sample import Sample
 from daskfer.report.graphs.style import (
     CHANCE,
     FILL,
+    WIDTH,
     Graph,
     blank,
     canvas,
+    count_axis,
     field,
     house_style,
     percent_axis,
@@ -46,14 +48,13 @@ def variance(result: Result) -> Graph | None:
         figure, axes = canvas(230, left=52, right=58)
         axes.bar(numbers, shares, color=FILL, width=0.8)
         axes.plot(numbers, np.cumsum(shares), color=CHANCE, marker="o", markersize=3)
-        axes.text(
-            len(shares) + 0.6, shares.sum(), f"together\n{percent(float(shares.sum()))}",
-            color=CHANCE, va="center", fontsize=9,
+        axes.annotate(
+            f"together\n{percent(float(shares.sum()))}", (len(shares), shares.sum()), (8, 0),
+            textcoords="offset points", color=CHANCE, va="center", fontsize=9.5,
         )  # fmt: skip
         axes.set_ylim(0, min(1.0, float(shares.sum()) * 1.15))
         axes.set_xlim(0.4, len(shares) + 0.6)
-        if len(shares) <= 12:
-            axes.set_xticks(numbers)
+        count_axis(axes.xaxis)
         axes.set_xlabel("component")
         axes.tick_params(axis="y", labelsize=9)
         percent_axis(axes.yaxis)
@@ -93,11 +94,12 @@ def _eigenfaces(reducer: Reducer, sample: Sample) -> Graph:
     if step > 1:
         pictures = pictures.reshape(-1, side, side)[:, ::step, ::step]
         pictures = pictures.reshape(len(captions), -1)
-    height = 84
+    columns = max(len(pictures), 4)
+    height = 1.3 * WIDTH / columns
     with house_style():
         figure = blank(height)
-        show_faces(field(figure, height, 0, 420, 4, height - 2), pictures, SHOWN + 1, captions,
-                   room=0.3)  # fmt: skip
+        show_faces(field(figure, height, 0, WIDTH, 2, height), pictures, columns, captions,
+                   room=0.25)  # fmt: skip
     return Graph(
         "components",
         "Eigenfaces",
@@ -126,7 +128,7 @@ def _ends(result: Result, sample: Sample) -> Graph:
     height = 186
     with house_style():
         figure = blank(height)
-        show_faces(field(figure, height, 0, 420, 4, height - 2), greys, len(first), captions,
+        show_faces(field(figure, height, 0, WIDTH, 4, height - 2), greys, len(first), captions,
                    room=0.26)  # fmt: skip
     return Graph(
         "components",

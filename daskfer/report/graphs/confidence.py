@@ -12,6 +12,7 @@ from daskfer.report.graphs.style import (
     CHANCE,
     FILL,
     SOFT,
+    WIDTH,
     Graph,
     blank,
     canvas,
@@ -106,7 +107,7 @@ def mistakes(result: Result) -> Graph | None:
     with house_style():
         figure = blank(height)
         show_faces(
-            field(figure, height, 0, 420, 0, height),
+            field(figure, height, 0, WIDTH, 0, height),
             shrunk(result.faces.pixels.rows(rows[chosen])), COLUMNS, captions, gap=0.14, room=0.36,
         )  # fmt: skip
     return Graph(

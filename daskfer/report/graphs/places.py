@@ -40,6 +40,9 @@ COLOURED = 12
 
 NEIGHBOURS = 10
 
+APART = 0.05
+"""Numbers nearer to each other, as a share of the map, could not be read."""
+
 TOP, SIDE = 74, 60
 """Room above a map for the face that is pointed at, and the side it is shown with."""
 
@@ -88,8 +91,9 @@ def maps(result: Result, sample: Sample) -> list[Graph]:
             "map-clusters",
             f"Map of faces by {title}",
             shows,
-            f"The two hold {percent(share)} of the variance, so much of what parts the clusters is "
-            f"not seen here: of a face’s {NEIGHBOURS} nearest, in all "
+            f"The two hold {percent(share)} of the variance"
+            + (", so much of what parts the clusters is not seen here" if share < 0.8 else "")
+            + f": of a face’s {NEIGHBOURS} nearest, in all "
             f"{plural(sample.points.shape[1], 'component')}, {apart} are of its cluster "
             f"(by chance {chance}).",
             _map(flat, codes, kinds),
@@ -176,12 +180,8 @@ def _map(flat: np.ndarray, codes: np.ndarray, kinds: list[Kind]) -> Figure:
                 marker=kind.marker, linewidths=0.4, edgecolors=CARD, label=kind.name,
             )  # fmt: skip
             found.set_gid(f"points{kind.code}")
-            if kind.name.startswith("cluster "):
-                x, y = np.median(here, axis=0).tolist()
-                axes.text(
-                    x, y, str(kind.code), color=TEXT, weight="bold", fontsize=13, ha="center",
-                    va="center", zorder=5,
-                )  # fmt: skip
+        if kinds[0].name.startswith("cluster "):
+            _number(axes, flat, codes, kinds)
         axes.set_xticks([])
         axes.set_yticks([])
         _frame(axes, flat)
@@ -190,6 +190,18 @@ def _map(flat: np.ndarray, codes: np.ndarray, kinds: list[Kind]) -> Figure:
             handletextpad=0.2, markerscale=1.3,
         )  # fmt: skip
     return figure
+
+
+def _number(axes: Axes, flat: np.ndarray, codes: np.ndarray, kinds: list[Kind]) -> None:
+    """Write the clusters' numbers at their middles, unless some would lie upon each other."""
+    middles = np.array([np.median(flat[codes == kind.code], axis=0) for kind in kinds])
+    away = np.abs(middles[:, None] - middles[None, :]) / np.maximum(np.ptp(flat, axis=0), 1e-9)
+    apart = away.max(axis=-1)[~np.eye(len(kinds), dtype=bool)]
+    if len(apart) and apart.min() < APART:
+        return
+    for kind, (x, y) in zip(kinds, middles.tolist(), strict=True):
+        axes.text(x, y, str(kind.code), color=TEXT, weight="bold", fontsize=13, ha="center",
+                  va="center", zorder=5)  # fmt: skip
 
 
 def _frame(axes: Axes, flat: np.ndarray) -> None:
@@ -228,7 +240,9 @@ def with_faces(markup: str, hover: Hover) -> str:
     markup = re.sub(r'<g id="[\w-]*points-?\d+">.*?</g>\s*</g>', group, markup, flags=re.S)
     assert next(places, None) is None
     rest = f'<text class="rest" x="2" y="{TOP - 12}">Point at a face to see it.</text>'
-    return markup.replace("</svg>", f"{rest}</svg>")
+    # Below all windows, so first.
+    opening, inner = markup.split(">", 1)
+    return f"{opening}>{rest}{inner}"
 
 
 def _tip(place: int, hover: Hover) -> str:

@@ -54,7 +54,13 @@ def recalls(metrics: dict[str, Any]) -> Graph | None:
                   label="the same answers given to random faces")  # fmt: skip
         for place, value in enumerate(recall):
             if np.isfinite(value):
-                axes.text(value + 0.012, place, percent(float(value)), va="center", fontsize=9)
+                axes.text(
+                    max(value, chance[place]) + 0.015,
+                    place,
+                    percent(float(value)),
+                    va="center",
+                    fontsize=9,
+                )
         axes.set_yticks(places, EMOTIONS)
         axes.set_ylim(len(EMOTIONS) - 0.5, -0.5)
         top = max(float(np.nanmax(recall)), float(np.nanmax(chance)))

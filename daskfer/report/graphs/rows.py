@@ -12,7 +12,7 @@ from daskfer.randomness import drawn_part
 from daskfer.report.graphs.style import (
     CHANCE,
     FILL,
-    LINE,
+    MUTED,
     PALE,
     WIDTH,
     Graph,
@@ -51,7 +51,7 @@ def classes(result: Result) -> Graph | None:
     places = np.arange(len(EMOTIONS))
     with house_style():
         figure, axes = canvas(290, top=30)
-        axes.barh(places - 0.2, read, 0.36, color=LINE, label="read, good")
+        axes.barh(places - 0.2, read, 0.36, color=MUTED, label="read, good")
         left = np.zeros(len(EMOTIONS))
         for counts, colour, hatch, name in (
             (fit, FILL, None, "fitted"),

@@ -8,6 +8,7 @@ text around it does.
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 TEXT, SOFT, LINE = "#1a1f26", "#56606d", "#dfe3e8"
 FILL, PALE, CHANCE, CARD = "#5b84dd", "#bccdf2", "#b3470b", "#fefefe"
+MUTED = "#b4bcc7"
 
 ROLES = {
     TEXT: "--text", SOFT: "--soft", LINE: "--line", FILL: "--fill", PALE: "--pale",
-    CHANCE: "--chance", CARD: "--card",
+    CHANCE: "--chance", CARD: "--card", MUTED: "--muted",
 }  # fmt: skip
 """Which of the page's variables stands for a colour of paper."""
 
@@ -43,7 +45,7 @@ MARKERS = ("^", "P", "D", "o", "v", "*", "s")
 MORE_MARKERS = ("X", "p", "<", ">")
 UNNAMED_MARKER = "."
 
-WIDTH = 420
+WIDTH = 390
 """Width of a graph in its own units, in which letters are 10 high: as wide as a phone."""
 
 POINTS = 72
@@ -83,15 +85,18 @@ def house_style(text_as_paths: bool = False, salt: str = "daskfer") -> Iterator[
     Names may hold dollar signs, which are no formulas here; and letters that the font lacks,
     which a browser finds elsewhere.
     """
+    # A home that cannot be written to, or fonts that are looked for, concern nobody at a terminal;
+    # this must be there before the import.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
     settings = {
-        "font.size": 10, "font.family": "sans-serif", "text.parse_math": False,
+        "font.size": 10.5, "font.family": "sans-serif", "text.parse_math": False,
         "text.color": TEXT, "axes.labelcolor": SOFT, "axes.edgecolor": LINE,
-        "xtick.color": SOFT, "ytick.color": TEXT, "xtick.labelsize": 9, "ytick.labelsize": 10,
-        "axes.labelsize": 9, "axes.spines.top": False, "axes.spines.right": False,
+        "xtick.color": SOFT, "ytick.color": TEXT, "xtick.labelsize": 9.5, "ytick.labelsize": 10.5,
+        "axes.labelsize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
         "axes.titlesize": 10, "axes.titlecolor": SOFT, "legend.frameon": False,
-        "legend.fontsize": 9, "axes.facecolor": "none", "figure.facecolor": "none",
+        "legend.fontsize": 9.5, "axes.facecolor": "none", "figure.facecolor": "none",
         "savefig.facecolor": "none", "grid.color": LINE, "axes.unicode_minus": True,
         "xtick.major.size": 0, "ytick.major.size": 0, "lines.linewidth": 1.6,
         "svg.fonttype": "path" if text_as_paths else "none", "svg.hashsalt": salt,

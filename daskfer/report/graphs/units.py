@@ -38,14 +38,14 @@ def action_units(result: Result, sample: Sample) -> Graph | None:
     columns = np.array([AVERAGED.index(shape) for _, shape in units.values()])
     order = np.argsort(-spread[columns], kind="stable")[:SHOWN]
     with house_style():
-        figure, axes = canvas(250, left=140, top=26)
+        figure, axes = canvas(250, left=146, top=26)
         places = np.arange(len(order))
         axes.barh(places, spread[columns[order]], 0.62, color=FILL, label="these clusters")
         axes.plot(by_chance[columns[order]], places, "|", color=CHANCE, markersize=13,
                   markeredgewidth=2.5, label="random clusters of the same sizes")  # fmt: skip
         axes.set_yticks(places, [names[number] for number in order])
         axes.set_ylim(len(order) - 0.4, -0.6)
-        axes.set_xlabel("standard deviation between clusters, in those of faces")
+        axes.set_xlabel("spread of the clusters’ means, in standard deviations")
         axes.legend(loc="lower left", bbox_to_anchor=(-0.4, 1.0), ncols=2, handlelength=1.2)
     first = int(order[0])
     means = _means(normal[:, columns[first]], sample.cluster, len(result.names.emotion))
