@@ -23,8 +23,19 @@ from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.recipe import load_recipe
 from daskfer.reduce import Reducer
 from daskfer.report import graphs
-from daskfer.report.graphs import components, confidence, looks, places, recalls, rows, sample
+from daskfer.report.graphs import (
+    components,
+    confidence,
+    looks,
+    places,
+    recalls,
+    rows,
+    sample,
+    units,
+)
 from daskfer.report.graphs.silhouettes import silhouettes
+from daskfer.represent.expression.blendshapes import AVERAGED
+from daskfer.represent.expression.features import ExpressionFeatures
 
 EVIL = '<script>"alert"(1)</script>'
 
@@ -176,7 +187,7 @@ def test_mistakes_are_the_most_confident_ones(tmp_path: Path) -> None:
     assert graph is not None
     said = [text.get_text() for text in graph.figure.axes[0].texts]
     assert said == [
-        f"true {EMOTIONS[truth[one]]}\nsaid {EMOTIONS[answer[one]]} {sure[one]:.0%}"
+        f"true {EMOTIONS[truth[one]]}\nsaid {EMOTIONS[answer[one]]}\n{sure[one]:.0%} sure"
         for one in order
     ]
     shown = [np.asarray(one.get_array()).ravel() for one in graph.figure.axes[0].images]
@@ -237,6 +248,39 @@ def test_variance_and_faces_of_components(tmp_path: Path) -> None:
     np.testing.assert_allclose(second, axes[1])
     result.recipe = load_recipe("hog", ["reduce.method=none"])
     assert components.variance(result) is None
+
+
+class Measured(ExpressionFeatures):
+    """Blendshapes that nobody measured."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        object.__setattr__(self, "values", values)
+
+    def part(self, name: str, ready: Any = None) -> Any:
+        assert name == "blendshapes"
+        return SimpleNamespace(rows=lambda at: self.values[at])  # type: ignore[attr-defined]
+
+
+def test_action_units_in_which_clusters_differ(tmp_path: Path) -> None:
+    result = make_result(tmp_path)
+    assert units.action_units(result, sample.draw(result)) is None
+    values = np.random.default_rng(2).random((ROWS, len(AVERAGED)))
+    # Cluster 1 smiles, and cluster 2 does so most.
+    values[:, AVERAGED.index("mouthSmile")] += result.clusters.cluster
+    result.features = Measured(values)
+    graph = units.action_units(result, sample.draw(result))
+    assert graph is not None
+    found, random = re.findall(r"[(]([\d.]+), random clusters ([\d.]+)[)]", graph.means)[0]
+    assert graph.means.startswith("They differ most in AU12 lip corner puller (")
+    assert graph.means.endswith("of which cluster 2 (angry) shows most.")
+    # Ranks that follow the clusters alone: nearly all of a normal score's deviation, which is 1.
+    assert 0.8 < float(found) < 1
+    assert float(random) < 0.3
+    names = [text.get_text() for text in graph.figure.axes[0].get_yticklabels()]
+    assert len(names) == len(set(names)) == 10
+    assert names[0] == "AU12 lip corner puller"
+    widths = [bar.get_width() for bar in graph.figure.axes[0].patches]
+    assert widths == sorted(widths, reverse=True)
 
 
 def test_which_component_goes_with_emotion(tmp_path: Path) -> None:

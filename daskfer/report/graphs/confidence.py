@@ -98,17 +98,17 @@ def mistakes(result: Result) -> Graph | None:
     chosen = order[np.sort(first)[: COLUMNS * LINES]]
     categories = result.names.categories
     captions = [
-        f"true {EMOTIONS[truth[one]]}\nsaid {category(int(answer[one]), categories)} "
-        f"{confidence[one]:.0%}"
+        f"true {EMOTIONS[truth[one]]}\nsaid {category(int(answer[one]), categories)}\n"
+        f"{confidence[one]:.0%} sure"
         for one in chosen
     ]
     lines = -(-len(chosen) // COLUMNS)
-    height = 112 * lines
+    height = 116 * lines
     with house_style():
         figure = blank(height)
         show_faces(
             field(figure, height, 0, WIDTH, 0, height),
-            shrunk(result.faces.pixels.rows(rows[chosen])), COLUMNS, captions, gap=0.14, room=0.36,
+            shrunk(result.faces.pixels.rows(rows[chosen])), COLUMNS, captions, gap=0.14, room=0.5,
         )  # fmt: skip
     return Graph(
         "mistakes",

@@ -139,15 +139,19 @@ def _kind(code: int, by_number: bool, categories: tuple[str, ...]) -> Kind:
 
 def _plane(points: np.ndarray) -> tuple[np.ndarray, float]:
     """Two principal components, float64 (n, 2), of points (n, c), and their share of variance."""
+    from scipy.linalg import eigh
+
     centred = points - points.mean(axis=0)
-    variances, axes = np.linalg.eigh(centred.T @ centred)
-    axes = axes[:, ::-1][:, :2]
+    scatter = centred.T @ centred
+    columns = len(scatter)
+    variances, axes = eigh(scatter, subset_by_index=[max(columns - 2, 0), columns - 1])
+    axes = axes[:, ::-1]
     # Which way an axis points is not settled by what it is; here its largest entry is positive.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
     flat = np.zeros((len(points), 2))
     flat[:, : axes.shape[1]] = centred @ axes
-    total = float(variances.sum())
-    return flat, float(variances[::-1][:2].sum() / total) if total > 0 else 1.0
+    total = float(np.trace(scatter))
+    return flat, float(variances.sum() / total) if total > 0 else 1.0
 
 
 def _alike(points: np.ndarray, codes: np.ndarray) -> float:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MOST = 1_500
 """Faces of the map: each is in the page, to be seen when its point is pointed at."""
 
+SIDE = 48
+"""Side in pixels to which larger ones are shrunk."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -50,5 +53,5 @@ def draw(result: Result) -> Sample:
         result.clusters.cluster[positions],
         result.faces.table.emotion[positions],
         result.reduced.points.rows(positions).astype(np.float64),
-        shrunk(result.faces.pixels.rows(positions)),
+        shrunk(result.faces.pixels.rows(positions), SIDE),
     )

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 DRAWN = 2_000
 """Faces whose silhouettes are drawn."""
 
-AMONG = 16_384
-"""Most faces among which they are computed."""
+AMONG, LEAST = 16_384, 512
+"""Most faces among which they are computed, and the fewest to which many components reduce it."""
+
+PRODUCTS = 2_000_000_000
+"""About how many products of two numbers that may take: a second's work."""
 
 NUMBERED = 24
 """Up to so many clusters are numbered beside the plot."""
@@ -42,7 +45,9 @@ APART = 0.25
 def silhouettes(result: Result, metrics: dict[str, Any]) -> Graph | None:
     """Silhouettes of drawn faces by cluster, or None where there is one cluster alone."""
     fit, seed = result.selection.fit, result.recipe.seed
-    rows = scored_rows(len(fit), min(AMONG, result.recipe.evaluate.silhouette_rows), seed)
+    affordable = PRODUCTS // (DRAWN * result.reduced.reducer.components)
+    most = min(AMONG, max(affordable, LEAST), result.recipe.evaluate.silhouette_rows)
+    rows = scored_rows(len(fit), most, seed)
     cluster = result.clusters.cluster[fit[rows]]
     if len(np.unique(cluster)) < 2:
         return None
