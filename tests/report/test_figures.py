@@ -96,7 +96,7 @@ def test_figures_in_graphs_are_those_of_metrics_json(tmp_path: Path) -> None:
     by_name = {graph.name: graph for section in found.values() for graph in section}
     legend = by_name["silhouettes"].figure.axes[0].get_legend().get_texts()
     assert [text.get_text() for text in legend] == [
-        f"all faces: {words.score(metrics['cluster']['silhouette'])}",
+        f"this run: {words.score(metrics['cluster']['silhouette'])}",
         f"structureless noise: {words.score(metrics['cluster']['silhouette_null'])}",
     ]
     bars = [patch.get_width() for patch in by_name["cost"].figure.axes[0].patches]

@@ -225,7 +225,7 @@ def test_silhouettes_beside_noise(tmp_path: Path, k: int) -> None:
     assert f"{(values < 0).mean():.1%} of these faces" in graph.means
     assert f"of {k} clusters {above} are tighter" in graph.means
     legend = [text.get_text() for text in graph.figure.axes[0].get_legend().get_texts()]
-    assert legend == ["all faces: 0.336", "structureless noise: 0.320"]
+    assert legend == ["this run: 0.336", "structureless noise: 0.320"]
 
 
 def test_variance_and_faces_of_components(tmp_path: Path) -> None:
@@ -354,6 +354,29 @@ def test_runs_of_which_little_is_known(tmp_path: Path) -> None:
     assert set(found) == {"normalized", "variance", "components", "map-clusters"}
     assert "cannot be said without labels" in found["components"].means
     assert (result.faces.table.emotion == UNKNOWN).all()
+
+
+@pytest.mark.parametrize("faces", [1, 2])
+def test_runs_of_very_few_faces(tmp_path: Path, faces: int) -> None:
+    result = make_result(tmp_path)
+    result.selection = replace(result.selection, fit=np.arange(faces))
+    found = drawn(result, make_metrics())
+    assert ("silhouettes" in found) == (faces > 1)
+    assert "1 fitted faces" not in found["normalized"].shows
+    for graph in found.values():
+        assert not re.search(r"\b(nan|inf|None)\b", graph.means), graph.name
+
+
+def test_large_faces_and_points_that_are_all_alike(tmp_path: Path) -> None:
+    result = make_result(tmp_path)
+    points, pixels = np.zeros((ROWS, 3)), np.full((ROWS, 200 * 200), 77, np.uint8)
+    result.reduced = replace(result.reduced, points=SimpleNamespace(rows=lambda at: points[at]))
+    result.faces = replace(
+        result.faces, side=200, pixels=SimpleNamespace(rows=lambda at: pixels[at])
+    )
+    page = read(tmp_path, result, make_metrics())[1]
+    assert picture_of(page).shape == (3 * sample.SIDE, places.COLUMNS * sample.SIDE)
+    assert not re.search(r"\b(nan|inf|None)\b", page)
 
 
 @pytest.mark.browser

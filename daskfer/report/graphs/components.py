@@ -158,5 +158,5 @@ def _tells(sample: Sample) -> str:
     return (
         f"Of all {plural(points.shape[1], 'component')}, number {best + 1} goes most with emotion: "
         f"{percent(float(share[best]))} of its variance is between the true emotions (labels "
-        f"that mean nothing would give {percent(chance)}), the rest is within them."
+        f"that mean nothing would give {percent(chance)} on average), the rest is within them."
     )

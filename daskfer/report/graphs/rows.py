@@ -24,7 +24,7 @@ from daskfer.report.graphs.style import (
     show_faces,
 )
 from daskfer.report.sheets import shrunk
-from daskfer.report.words import percent
+from daskfer.report.words import percent, plural
 
 if TYPE_CHECKING:
     from daskfer.pipeline import Result
@@ -125,8 +125,8 @@ def normalized(result: Result) -> Graph | None:
     return Graph(
         "normalized",
         "Faces before and after normalizing",
-        f"The same {len(chosen)} fitted faces, drawn by seed, as read and as the recipe’s "
-        f"{method} leaves them, on one scale of greys.",
+        f"The same {plural(len(chosen), 'fitted face')}, drawn by seed, as read and as the "
+        f"recipe’s {method} leaves them, on one scale of greys.",
         f"It {METHODS[method]}; {_contrast(faces, after)}.",
         figure,
     )

@@ -67,7 +67,7 @@ def silhouettes(result: Result, metrics: dict[str, Any]) -> Graph | None:
         figure, axes = canvas(400, left=74 if few else 30, top=30)
         (_draw if few else _draw_many)(axes, values, own, numbers[order])
         for value, name, colour, style in (
-            (mean, "all faces", TEXT, "-"),
+            (mean, "this run", TEXT, "-"),
             (null, "structureless noise", CHANCE, "--"),
         ):
             if value is not None:
