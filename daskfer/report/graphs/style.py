@@ -222,7 +222,12 @@ def svg_of(graph: Graph, text_as_paths: bool) -> str:
     """A graph as SVG, the same each time."""
     with house_style(text_as_paths, salt=graph.name):
         buffer = io.BytesIO()
-        graph.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        # The page counts on places in the figure; for paper, empty margins go.
+        tight: dict[str, Any] = (
+            {"bbox_inches": "tight", "pad_inches": 0.05} if text_as_paths else {}
+        )
+        metadata = {"Date": None, "Creator": None}
+        graph.figure.savefig(buffer, format="svg", metadata=metadata, **tight)
     return buffer.getvalue().decode("utf-8")
 
 
@@ -230,7 +235,9 @@ def png_of(graph: Graph, dots: int = 300) -> bytes:
     """A graph as PNG on white, with so many dots to the inch."""
     with house_style():
         buffer = io.BytesIO()
-        graph.figure.savefig(buffer, format="png", dpi=dots, facecolor="white")
+        graph.figure.savefig(
+            buffer, format="png", dpi=dots, facecolor="white", bbox_inches="tight", pad_inches=0.05
+        )
     return buffer.getvalue()
 
 
