@@ -351,10 +351,28 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     The expected calibration error (M. Naeini, G. Cooper and M. Hauskrecht, 2015) over at most 15
     bins of equally many rows.
     """
+    said, found, rows = calibration_bins(confidence, right)
+    return float(np.average(np.abs(said - found), weights=rows))
+
+
+def calibration_bins(
+    confidence: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bins of rows of about equal confidence (n,), ascending: at most 15, of equally many rows.
+
+    Returns
+    -------
+    said, found : float64 arrays (b,)
+        Mean confidence, and share of right answers (of `right`, bool, n).
+    rows : int64 array (b,)
+    """
     order = np.argsort(confidence, kind="stable")
     bins = np.array_split(order, min(15, len(order)))
-    away = [abs(float(confidence[rows].mean()) - float(right[rows].mean())) for rows in bins]
-    return float(np.average(away, weights=[len(rows) for rows in bins]))
+    return (
+        np.array([float(confidence[rows].mean()) for rows in bins]),
+        np.array([float(right[rows].mean()) for rows in bins]),
+        np.array([len(rows) for rows in bins]),
+    )
 
 
 def chance_accuracy(tested: np.ndarray) -> float | None:

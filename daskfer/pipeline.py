@@ -18,6 +18,7 @@ from daskfer.naming import Given, Names
 from daskfer.parts import fit_parts, wishes_of
 from daskfer.recipe import Recipe
 from daskfer.reduce import fit_pca, identity
+from daskfer.represent import FeatureRows
 from daskfer.stages.classify import Trained, train
 from daskfer.stages.cluster import Clusters, cluster, refined
 from daskfer.stages.context import Context, Methods, Watch
@@ -62,6 +63,7 @@ class Result:
     recipe: Recipe
     faces: Faces
     selection: Selection
+    features: FeatureRows
     reduced: Reduced
     clusters: Clusters
     names: Names
@@ -132,4 +134,7 @@ def _after_balance(
     trained = train(context, faces.table, selection, represented, reduced, clusters, names)
     found = evaluate(context, faces.table, selection, represented.features, reduced, fitted)
     numbers = figures(context, faces, selection, reduced, clusters, names, trained, found)
-    return Result(recipe, faces, selection, reduced, clusters, names, trained, found, numbers)
+    return Result(
+        recipe, faces, selection, represented.features, reduced, clusters, names, trained, found,
+        numbers,
+    )  # fmt: skip

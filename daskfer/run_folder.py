@@ -92,7 +92,7 @@ class RunFolder:
         theirs = {}
         if storage.exists(self.file("recipe.yaml")):
             theirs = yaml.safe_load(storage.read_bytes(self.file("recipe.yaml")))
-        changed = _changed_keys(theirs, recipe.as_dict())
+        changed = changed_keys(theirs, recipe.as_dict())
         listed = ", ".join(f"{key}={old} there, {new} here" for key, old, new in changed[:3])
         return f"another recipe ({listed or 'another version of it, of its names or of daskfer'})"
 
@@ -112,6 +112,11 @@ class RunFolder:
     def metrics(self) -> dict[str, Any] | None:
         """The figures of the finished run, or None when it has not finished."""
         path = self.file("metrics.json")
+        return storage.read_json(path) if storage.exists(path) else None
+
+    def simulation(self) -> dict[str, Any] | None:
+        """What simulated naming found of the run, or None where nobody simulated it."""
+        path = self.file("simulate.json")
         return storage.read_json(path) if storage.exists(path) else None
 
     def refuse(self, error: TooManyBad) -> TooManyBad:
@@ -146,7 +151,7 @@ class RunFolder:
             unsure_below(result),
         )
         storage.write_text(self.file(f"model/{CARD}"), _card(result, metrics))
-        write_report(self.file("report.html"), result, metrics)
+        write_report(self.file("report.html"), result, metrics, self.simulation())
         storage.write_json(self.file("metrics.json"), metrics)
 
 
@@ -242,12 +247,12 @@ def _coded(codes: Any, names: list[str], missing: Any = None) -> Any:
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
 
 
-def _changed_keys(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+def changed_keys(old: Any, new: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
     """The keys at which two nested dictionaries differ, with both values."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return [(prefix, old, new)] if old != new else []
     found = []
     for key in [*new, *(key for key in old if key not in new)]:
         name = f"{prefix}.{key}" if prefix else str(key)
-        found += _changed_keys(old.get(key), new.get(key), name)
+        found += changed_keys(old.get(key), new.get(key), name)
     return found

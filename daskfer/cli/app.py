@@ -25,6 +25,7 @@ from daskfer.cli import (
     models,
     name,
     predict,
+    report,
     run,
     simulate,
     submit,
@@ -69,6 +70,7 @@ app.command("predict")(_interruptible(predict.predict, "labels them again"))
 app.command("submit")(_interruptible(submit.submit, "submits it, or finds it submitted"))
 app.command("drive", hidden=True)(_interruptible(drive.drive))
 app.command("simulate-naming")(_interruptible(simulate.simulate, "goes on with what is missing"))
+app.command("report")(_interruptible(report.report, "writes it anew"))
 app.command("train")(_interruptible(train.train))
 app.command("sweep")(_interruptible(sweep.sweep, "goes on with the missing cells"))
 

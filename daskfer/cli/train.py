@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daskfer.cli import options
-from daskfer.cli.finished import finished, sources_of
+from daskfer.cli.finished import computed_again, finished, recipe_of
 from daskfer.cli.run import metrics_of, show
-from daskfer.cli.session import place_of, place_to_measure, prepare_process, session
+from daskfer.cli.session import place_of, prepare_process
 
 if TYPE_CHECKING:
     from daskfer.naming import Given
     from daskfer.recipe import Recipe
-    from daskfer.run_folder import RunFolder
 
 
 def train(
@@ -50,7 +48,7 @@ def train(
     # is. So a change of the second model counts for one training and is told by its results.
     prepare_process()
     owner = finished(run)
-    recipe = _recipe_of(run, changes or [])
+    recipe = recipe_of(run, changes or [])
     from daskfer import storage
     from daskfer.cli.console import JsonLines, Progress
     from daskfer.names_file import given_names
@@ -60,22 +58,15 @@ def train(
     given = given_names(folder)
     _check_names(run, recipe, given)
     place = place_of(scheduler, cluster, workers, processes, ship_code)
-    sources = sources_of(run, owner)
     progress = JsonLines() if progress_json else Progress()
-    where = place_to_measure(place, recipe, sources, store, progress)
-    with session(where, store, progress, sources, recipe) as here:
-        from daskfer.pipeline import run as run_pipeline
-
-        result = run_pipeline(
-            _with_names_as_read(recipe, folder), sources, here.store, here.engine, progress,
-            given=given,
-        )  # fmt: skip
+    with computed_again(run, owner, recipe, given, place, store, progress) as (result, here):
         trained = result.trained
         if trained is None:
             raise _nameless(run)
-        result = replace(result, recipe=recipe)
         metrics = metrics_of(result, progress, here)
         if changes:
+            # So that what is made of the run later is made with the same second model.
+            metrics["changes"] = list(changes)
             metrics["notes"] = [*metrics["notes"], _changed(changes)]
         with progress.stage("report", len(result.faces.table)):
             folder.write(result, metrics)
@@ -85,49 +76,6 @@ def train(
                 if left not in named:
                     Path(run, "model", left).unlink(missing_ok=True)
     show(metrics, run, as_json)
-
-
-def _recipe_of(run: str, changes: list[str]) -> Recipe:
-    """The recipe of a run, with another second model.
-
-    Raises
-    ------
-    RecipeError
-        Where a change is of another stage, or there is no second model to train.
-    """
-    from daskfer.errors import RecipeError
-    from daskfer.recipe import load_recipe
-
-    for change in changes:
-        if not change.strip().startswith("classify."):
-            raise RecipeError(
-                f"--set {change}: train changes nothing but the second model; expected "
-                "classify.key=value (another recipe is another run: daskfer run)"
-            )
-    recipe = load_recipe(f"{run}/recipe.yaml", changes)
-    if recipe.classify.model == "none":
-        raise RecipeError(
-            "classify.model=none: there is no second model to train; use --set classify.model=auto"
-        )
-    return recipe
-
-
-def _with_names_as_read(recipe: Recipe, folder: RunFolder) -> Recipe:
-    """The recipe, whose file of names is taken as the run read it.
-
-    The user's may have been changed, or be gone, since.
-    """
-    import yaml
-
-    from daskfer import storage
-    from daskfer.recipe import NameByFile
-
-    path = folder.file("names.yaml")
-    if not isinstance(recipe.name, NameByFile):
-        return recipe
-    if yaml.safe_load(storage.read_bytes(path)).get("how") != "file":
-        return recipe
-    return replace(recipe, name=replace(recipe.name, file=path))
 
 
 def _check_names(run: str, recipe: Recipe, given: Given | None) -> None:

@@ -119,6 +119,19 @@ def silhouette_values(
     return _values_on(engine, arranged, cluster, k)
 
 
+def silhouettes_among(
+    points: np.ndarray, cluster: np.ndarray, k: int, chosen: np.ndarray
+) -> np.ndarray:
+    """Silhouettes, float64 (m,), of the `chosen` rows (int64, m) alone, among all rows.
+
+    In float32, and by the calling thread; see `silhouette_values` for the rest.
+    """
+    arranged = arrange(points, cluster, k)
+    place = np.empty(len(points), np.int64)
+    place[arranged.order] = np.arange(len(points))
+    return _values_of(arranged, place[chosen], "float32")
+
+
 def silhouette(points: np.ndarray, cluster: np.ndarray, k: int) -> float:
     """Mean silhouette of a whole set of rows; NaN with fewer than two clusters in it."""
     if len(np.unique(cluster)) < 2:

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from daskfer import storage
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.ingest.quarantine import by_reason
-from daskfer.report import beside, clusters, heat, sentences, words
+from daskfer.report import beside, clusters, graphs, heat, sentences, words
 from daskfer.report.beside import Figure
 from daskfer.report.clusters import Bar, Card
+from daskfer.report.graphs.style import Graph
 from daskfer.report.heat import HeatRow
 from daskfer.report.words import look_up
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from daskfer.pipeline import Result
 
 MOST_REASONS = 8
@@ -74,7 +78,7 @@ class Computed:
     """Section 6: labels used, time, memory, versions and the recipe."""
 
     labels_used: tuple[tuple[str, str], ...] | None
-    seconds: tuple[Bar, ...]
+    seconds: tuple[tuple[str, str, str], ...]
     total: str
     memory: str
     versions: tuple[tuple[str, str], ...]
@@ -82,8 +86,18 @@ class Computed:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A graph: its heading, what it shows, what that means here, and its markup, which is safe."""
+
+    title: str
+    shows: str
+    means: str
+    markup: Markup
+
+
+@dataclass(frozen=True)
 class Page:
-    """All sections in data order."""
+    """All sections in data order; `graphs` by section, and `sprite` the faces of the maps."""
 
     head: Head
     rows: Rows
@@ -91,10 +105,14 @@ class Page:
     emotions: tuple[HeatRow, ...]
     classifier: ClassifierSection
     computed: Computed
+    graphs: dict[str, tuple[Drawing, ...]]
+    sprite: Markup
 
 
-def gather(result: Result, metrics: dict[str, Any]) -> Page:
-    """What the page shows, from a run's result and the content of its metrics.json."""
+def gather(
+    result: Result, metrics: dict[str, Any], drawn: dict[str, list[Graph]], sprite: str
+) -> Page:
+    """What the page shows, from a run's result, the content of its metrics.json and its graphs."""
     return Page(
         _head(result, metrics),
         _rows(result, metrics),
@@ -102,6 +120,16 @@ def gather(result: Result, metrics: dict[str, Any]) -> Page:
         clusters.emotion_rows(result),
         _classifier(result, metrics),
         _computed(result, metrics),
+        {
+            section: tuple(
+                # Made from what Matplotlib writes, with every text in it escaped.
+                Drawing(one.title, one.shows, one.means, Markup(graphs.on_page(one)))
+                for one in drawn[section]
+                if one.page
+            )
+            for section in drawn
+        },
+        Markup(sprite),
     )
 
 
@@ -199,11 +227,11 @@ def _computed(result: Result, metrics: dict[str, Any]) -> Computed:
     used = look_up(metrics, "labels_used")
     taken = look_up(metrics, "seconds") or {}
     known = {stage: float(value) for stage, value in taken.items() if value is not None}
-    longest = max(known.values(), default=0.0) or 1.0
+    memory = look_up(metrics, "peak_memory") or {}
     return Computed(
         None if used is None else tuple((use["stage"], use["why"]) for use in used),
         tuple(
-            Bar(stage, round(value / longest, 4), words.seconds(value))
+            (stage, words.seconds(value), words.size(memory.get(stage)) if memory else "")
             for stage, value in known.items()
         ),
         words.seconds(sum(known.values())),
@@ -213,21 +241,31 @@ def _computed(result: Result, metrics: dict[str, Any]) -> Computed:
     )
 
 
-def render(page: Page) -> str:
-    """The HTML of a page; whatever comes from the run is escaped."""
+def environment() -> Environment:
+    """Templates whose every value is escaped, and none of whose names may be missing."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("daskfer.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(page=page, emotions=EMOTIONS)
 
 
-def write_report(path: str, result: Result, metrics: dict[str, Any]) -> None:
+def render(page: Page) -> str:
+    """The HTML of a page; whatever comes from the run is escaped."""
+    return environment().get_template("report.html.j2").render(page=page, emotions=EMOTIONS)
+
+
+def write_report(
+    path: str,
+    result: Result,
+    metrics: dict[str, Any],
+    simulation: dict[str, Any] | None = None,
+    pictures: str | None = None,
+) -> list[str]:
     """Write report.html: one page that needs no network and nothing beside itself.
 
     Parameters
@@ -238,5 +276,16 @@ def write_report(path: str, result: Result, metrics: dict[str, Any]) -> None:
         Its labels, names and faces are shown; nothing is clustered or trained again.
     metrics : dict
         The content of metrics.json. Any figure may be missing or null, and the page says so.
+    simulation : dict, optional
+        The content of simulate.json, where naming was simulated.
+    pictures : str, optional
+        A folder for each graph as PNG and SVG.
+
+    Returns
+    -------
+    list of str
+        Names of the pictures that were written.
     """
-    storage.write_text(path, render(gather(result, metrics)))
+    drawn, sprite = graphs.graphs_of(result, metrics, simulation)
+    storage.write_text(path, render(gather(result, metrics, drawn, sprite)))
+    return graphs.write_graphs(pictures, drawn) if pictures is not None else []

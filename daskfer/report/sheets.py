@@ -87,17 +87,15 @@ def sheet(faces: np.ndarray, columns: int = COLUMNS) -> np.ndarray:
     return picture
 
 
-def shrunk(faces: np.ndarray) -> np.ndarray:
-    """Faces, uint8 (n, side²), no larger than `LARGEST_SIDE`."""
+def shrunk(faces: np.ndarray, largest: int = LARGEST_SIDE) -> np.ndarray:
+    """Faces, uint8 (n, side²), with sides no larger than `largest`."""
     side = side_of(faces.shape[1]) or 1
-    if side <= LARGEST_SIDE:
+    if side <= largest:
         return faces
     from PIL import Image
 
     small = [
-        Image.fromarray(face.reshape(side, side)).resize(
-            (LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX
-        )
+        Image.fromarray(face.reshape(side, side)).resize((largest, largest), Image.Resampling.BOX)
         for face in faces
     ]
     return np.array([np.asarray(image).ravel() for image in small])
