@@ -200,7 +200,7 @@ def test_python_runs(trained, tmp_path, monkeypatch, request, name, block):
     if ".find(" in block:
         request.getfixturevalue("bundle")
     monkeypatch.chdir(tmp_path)
-    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (60, 48, 48), np.uint8)
     Image.fromarray(images[0]).resize((200, 200)).save("photo.jpg")
     block = re.sub(r'"runs/[^"]+"', repr(str(trained[0] / "run")), block)
     exec(compile(block, name, "exec"), {"images": images})
