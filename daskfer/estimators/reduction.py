@@ -1,0 +1,80 @@
+"""Principal components of features, exact, from sums over blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from daskfer.engine import InProcess
+from daskfer.estimators.rows import BLOCK_ROWS, Rows, by_rows, checked, valued
+from daskfer.recipe import Pca
+from daskfer.reduce import check_components, fit_pca
+
+
+class BlockPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Exact principal components by sums over blocks of rows; see `daskfer.reduce`.
+
+    Parameters
+    ----------
+    n_components : int or "auto"
+        With ``auto``, parallel analysis says how many.
+    whiten : bool
+        Whether components are divided by their standard deviations.
+    block_rows : int
+        Rows whose sums are taken together; on it depend the last digits.
+
+    Attributes
+    ----------
+    components_ : float64 array (c, d)
+        Divided by the standard deviations where whitened.
+    mean_ : float64 array (d,)
+    explained_variance_, explained_variance_ratio_ : float64 arrays (c,)
+    reducer_ : daskfer.reduce.Reducer
+    """
+
+    def __init__(
+        self,
+        n_components: Any = 20,
+        whiten: bool = True,
+        block_rows: int = BLOCK_ROWS,
+    ) -> None:
+        self.n_components = n_components
+        self.whiten = whiten
+        self.block_rows = block_rows
+
+    def fit(self, X: Any, y: Any = None) -> BlockPCA:
+        """Find the components of rows (n, d).
+
+        Raises
+        ------
+        ValueError
+            When there are fewer rows or columns than so many components need.
+        """
+        rows = Rows(checked(self, X, np.float32, reset=True, least=2))
+        method = valued(lambda: Pca(components=self.n_components, whiten=self.whiten))
+        valued(lambda: check_components(method, len(rows), rows.dimensions))
+        self.reducer_ = fit_pca(InProcess(), rows, rows.pieces(self.block_rows), method)
+        self.components_, self.mean_ = self.reducer_.axes, self.reducer_.mean
+        self.explained_variance_ = self.reducer_.explained_variance
+        total = self.reducer_.total_variance
+        self.explained_variance_ratio_ = self.explained_variance_ / (total if total > 0 else 1.0)
+        self._n_features_out = self.reducer_.components
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Components, float32 (n, c), of rows (n, d)."""
+        check_is_fitted(self)
+        X = checked(self, X, np.float32)
+        return by_rows(X, self.reducer_.transform, self.reducer_.components)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
