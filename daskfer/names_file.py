@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 
 from daskfer import storage
-from daskfer.answers import Answers, Log, Told, clean_name
+from daskfer.answer_log import Log
+from daskfer.answers import Answers, Told, clean_name
 from daskfer.errors import RunFolderError, one_line
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.naming import Given, Names

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from daskfer.answers import LOG
+from daskfer.answer_log import LOG
 from daskfer.errors import DaskferError, RunFolderError
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.names_file import (

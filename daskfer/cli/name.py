@@ -14,7 +14,7 @@ from daskfer.cli.finished import finished, sources_of
 from daskfer.cli.session import place_of, place_to_measure, prepare_process, root_of, session
 
 if TYPE_CHECKING:
-    from daskfer.answers import Log
+    from daskfer.answer_log import Log
     from daskfer.ingest.sources import Source
     from daskfer.name_page.gallery import Gallery
     from daskfer.recipe import Recipe

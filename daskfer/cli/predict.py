@@ -80,14 +80,17 @@ def predict(
     if unsure_below is not None and not 0 <= unsure_below <= 1:
         raise InputError(f"--unsure-below {unsure_below:g}: expected a confidence from 0 to 1")
     from daskfer import predicted_file
+    from daskfer.annotating import Marks
     from daskfer.ingest.finding import find_sources
     from daskfer.stages.predict import Asked, label, model_of, rows_of
+    from daskfer.store import absolute
 
     if out is not None:
         predicted_file.check_path(out)
     sources = find_sources(inputs)
-    read = model_of(model)
-    asked = Asked(model, faces)
+    read = model_of(absolute(model))
+    # Workers may stand elsewhere.
+    asked = Asked(absolute(model), faces)
     _check_face_model(read, sources, faces)
     least = read.unsure_below if unsure_below is None else unsure_below
     elsewhere = scheduler is not None or cluster is not None or workers is not None
@@ -96,7 +99,7 @@ def predict(
     problems: list[dict[str, Any]] = []
     with ExitStack() as stack:
         target = None if out is None else stack.enter_context(predicted_file.output(out))
-        marks = None if annotate is None else _marks(annotate)
+        marks = None if annotate is None else Marks(annotate)
         engine = stack.enter_context(_engine(read, sources, place, elsewhere or bool(processes)))
         for first, labels in label(sources, asked, read, engine):
             rows = rows_of(labels, first, read.categories, least)
@@ -161,12 +164,6 @@ def _engine(model: Model, sources: list[Source], place: Any, wanted: bool) -> It
     # The face model keeps threads waiting for each other; processes it does not.
     with session(lambda: place(model.measures), None, Progress(), sources) as here:
         yield here.engine
-
-
-def _marks(folder: str) -> Any:
-    from daskfer.annotating import Marks
-
-    return Marks(folder)
 
 
 def _lines(

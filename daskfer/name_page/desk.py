@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from daskfer.answers import AnswerError, GoneError, Group, Log
+from daskfer.answer_log import Log
+from daskfer.answers import AnswerError, GoneError, Group
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.name_page.gallery import Gallery, Tile
 from daskfer.name_page.pictures import COLUMNS, average_face, sheet_png, tile_side

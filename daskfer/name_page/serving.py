@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 
 from daskfer import storage
-from daskfer.answers import LOG
+from daskfer.answer_log import LOG
 from daskfer.errors import DaskferError
 from daskfer.name_page.desk import Desk
 from daskfer.name_page.gallery import Gallery

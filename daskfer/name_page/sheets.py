@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from daskfer import storage
-from daskfer.answers import Group, Log
+from daskfer.answer_log import Log
+from daskfer.answers import Group
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.name_page.gallery import Gallery
 from daskfer.name_page.pictures import labelled_sheet

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from daskfer import storage
-from daskfer.answers import Log
+from daskfer.answer_log import Log
 from daskfer.blocks import BlockFiles, starts_of
 from daskfer.ingest.duplicates import digests
 from daskfer.name_page.desk import Desk
