@@ -228,6 +228,7 @@ def test_run_folder_is_as_promised(faces_csv, undisturbed):
     assert names == {
         "recipe.yaml", "run.json", "metrics.json", "labels.parquet", "names.yaml", "quarantine.csv",
         "report.html", "model", "model/model.json", "model/reducer.npz", "model/clusters.npz",
+        "model/classifier.npz", "model/MODEL_CARD.md",
         "model/classifier.skops",
     }  # fmt: skip
     labels = pq.read_table(undisturbed / "labels.parquet")

@@ -36,6 +36,7 @@ RUN = ("--workers", 2, "--set", "classify.model=none", "--set", "block_rows=128"
 RUN_FILES = {
     "labels.parquet", "metrics.json", "names.yaml", "quarantine.csv", "recipe.yaml", "report.html",
     "run.json", "model/clusters.npz", "model/model.json", "model/reducer.npz",
+    "model/MODEL_CARD.md",
 }  # fmt: skip
 SLOW = pytest.mark.slow
 ONE_LINE = re.compile(r"error: [^\n]*\n")
