@@ -112,6 +112,7 @@ class Gallery:
         self._sheets: dict[str, Sheet] = {}
         self._sizes: dict[str, int] = {}
         self._centers: dict[str, np.ndarray] = {}
+        self._members: dict[str, np.ndarray] = {}
         if hints is not None:
             hints.learn({f"c{number}": part.members for number, part in enumerate(parts)})
 
@@ -168,6 +169,11 @@ class Gallery:
         """Positions of the fitted faces of a group, nearest to its centre first."""
         if len(group.parts) == 1:
             return self._parts[group.number].members
+        if group.key not in self._members:
+            self._members[group.key] = self._merged_members(group)
+        return self._members[group.key]
+
+    def _merged_members(self, group: Group) -> np.ndarray:
         members = np.concatenate([self._parts[part].members for part in group.parts])
         if len(members) == 0:
             return members

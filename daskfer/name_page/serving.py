@@ -137,9 +137,13 @@ async def serve(
     server, address = listen(page, host, port)
     try:
         names.write_or_warn()
-        # While the browser starts, what it will ask for first is drawn.
-        for entry in desk.state()["next"]:
+        # While the browser starts, what it will ask for first is drawn, and what the first split
+        # would load is loaded.
+        first = desk.state()["next"]
+        for entry in first:
             page.drawer.submit(desk.picture, entry["key"])
+        for entry in first[:1]:
+            page.drawer.submit(desk.gallery.halves, desk.log.answers.group(entry["key"]))
         # What is loaded by now stays: looking through it for garbage would cost answers 30 ms.
         gc.freeze()
         ready(address)
