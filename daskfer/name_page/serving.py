@@ -6,7 +6,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 
 from daskfer import storage
@@ -53,7 +53,7 @@ class Names:
 
     def __init__(self, folder: RunFolder, desk: Desk) -> None:
         self.folder, self.desk = folder, desk
-        self.drawer: Executor | None = None
+        self.writer: Executor | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._written = -1
@@ -73,9 +73,9 @@ class Names:
 
     def _start(self) -> None:
         self._waiting = None
-        if self.drawer is not None:
+        if self.writer is not None:
             # Beside the answers: to write hundreds of clusters as YAML takes a while.
-            self.drawer.submit(self.write_or_warn)
+            self.writer.submit(self.write_or_warn)
 
     def write_or_warn(self) -> None:
         """Write the file, or tell the terminal, once, why that fails; answers have their log."""
@@ -133,7 +133,8 @@ async def serve(
 
     names = Names(folder, desk)
     page = Page(desk, training, report, names.changed)
-    names.drawer = page.drawer
+    # Not the thread that draws: a picture would wait for hundreds of clusters to be written.
+    names.writer = ThreadPoolExecutor(1, "names")
     server, address = listen(page, host, port)
     try:
         names.write_or_warn()
@@ -153,4 +154,5 @@ async def serve(
         server.stop()
         training.stop()
         page.drawer.shutdown(cancel_futures=True)
+        names.writer.shutdown(cancel_futures=True)
         names.write_or_warn()
