@@ -174,9 +174,18 @@ def load(path: str | os.PathLike[str]) -> Predictor:
 
 
 def find_boxes(model: Model, photo: np.ndarray) -> list[Box]:
-    """Where faces are in a photo, uint8 (h, w)."""
-    from daskfer.represent.expression.detector import detector
+    """Where faces are in a photo, uint8 (h, w).
 
+    Raises
+    ------
+    MissingPackage, ModelFileError
+        Without the face model's runtime or file.
+    """
+    from daskfer.represent.expression.detector import detector
+    from daskfer.represent.expression.landmarker import check_runtime
+
+    instead = "take each image for a face that fills it (--faces none)"
+    check_runtime("finding faces in photos", instead)
     path = getattr(model.representation, "model", None)
     return detector(model.bundle(path)).find(photo)
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import daskfer as package
-from daskfer.errors import InputError, ModelError
+from daskfer.errors import InputError, MissingPackage, ModelError
 from daskfer.predictor import to_pixels
 
 SIDE = 48
@@ -145,6 +145,19 @@ def test_a_file_that_is_no_image_is_an_error(tmp_path):
 def test_a_folder_without_a_model_is_an_error(tmp_path):
     with pytest.raises(ModelError, match="holds no model"):
         package.load(tmp_path)
+
+
+@pytest.mark.parametrize("package_name", ["ai_edge_litert", "flatbuffers"])
+def test_without_the_face_models_runtime_a_photo_says_what_to_install(
+    trained, monkeypatch, package_name
+):
+    monkeypatch.setitem(sys.modules, package_name, None)
+    model = package.load(trained[0] / "named")
+    words = (
+        r"finding faces in photos needs .*pip install 'daskfer\[expression\]', or .*--faces none"
+    )
+    with pytest.raises(MissingPackage, match=words):
+        model.find(np.zeros((200, 300), np.uint8))
 
 
 def test_faces_in_a_photo(trained, bundle, monkeypatch, models: Path):

@@ -155,23 +155,35 @@ def landmarker(bundle: bytes) -> Landmarker:
     return model
 
 
-def check_runtime() -> None:
+def check_runtime(
+    what: str = "represent.method=expression",
+    instead: str = "use --recipe hog, which needs no model",
+) -> None:
     """Refuse to go on without LiteRT, before any work.
+
+    Parameters
+    ----------
+    what : str
+        What needs it.
+    instead : str
+        What does not.
 
     Raises
     ------
     MissingPackage
     """
-    _litert()
+    _litert(what, instead)
 
 
-def _litert() -> Any:
+def _litert(what: str = "the face model", instead: str = "use --recipe hog") -> Any:
     try:
+        # What adds outputs to its models, and comes with the same extra.
+        import flatbuffers  # noqa: F401
         from ai_edge_litert import interpreter
     except ImportError as error:
         raise MissingPackage(
-            "represent.method=expression needs the package ai-edge-litert: "
-            "pip install 'daskfer[expression]', or use --recipe hog, which needs no model"
+            f"{what} needs the package ai-edge-litert: "
+            f"pip install 'daskfer[expression]', or {instead}"
         ) from error
     return interpreter
 
