@@ -60,10 +60,16 @@ def predict(
     model: Any, points: np.ndarray, temperature: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Emotion codes, int8 (n,), and confidence, float32 (n,), of reduced rows, float32 (n, c)."""
+    shares = probabilities(model, points, temperature)
+    confidence = shares.max(axis=1)
+    return model.classes_[shares.argmax(axis=1)].astype(np.int8), confidence.astype(np.float32)
+
+
+def probabilities(model: Any, points: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """How likely each class is, float64 (n, classes), of reduced rows, float32 (n, c)."""
     log = log_scores(model, points) / temperature
     shares = np.exp(log - log.max(axis=1, keepdims=True))
-    confidence = 1 / shares.sum(axis=1)
-    return model.classes_[log.argmax(axis=1)].astype(np.int8), confidence.astype(np.float32)
+    return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
 
 def log_scores(model: Any, points: np.ndarray) -> np.ndarray:

@@ -104,7 +104,12 @@ def name(
         )
         return
     if how != "page":
-        _by_method(how, folder, log, recipe, found, gallery)
+        from daskfer.name_page.methods import names_by
+
+        stated = names_by(how, gallery, found.faces.table.emotion)
+        _take(folder, log, {"do": "names", "how": how, "names": stated})
+        origin = "by action units" if how == "facs" else "by their most frequent labels"
+        typer.echo(_told(log, origin))
         return
     _page(folder, log, found, gallery, recipe, host, port, browser, store)
 
@@ -156,40 +161,6 @@ def _by_file(folder: RunFolder, log: Log, file: str | None) -> None:
         raise InputError(f"{file} names no cluster: expected lines such as 0: happy")
     _take(folder, log, {"do": "names", "how": "file", "names": stated})
     typer.echo(_told(log, f"from {file}"))
-
-
-def _by_method(
-    how: str, folder: RunFolder, log: Log, recipe: Recipe, found: Found, gallery: Gallery
-) -> None:
-    """Let action units or labels name all clusters, with those that splits made."""
-    import numpy as np
-
-    from daskfer.answers import Group
-    from daskfer.errors import InputError
-    from daskfer.faces import EMOTIONS, UNKNOWN
-
-    stated: dict[str, str | None] = {}
-    for number in range(gallery.clusters):
-        group = Group(f"part{number}.{gallery.clusters}", (number,))
-        code = UNKNOWN
-        if how == "facs":
-            hint = gallery.hint(group)
-            if hint is None:
-                raise InputError(
-                    f"--how facs: recipe {recipe.represent.method} measures no action units; "
-                    "expected a run with represent.method=expression"
-                )
-            code = hint.emotion
-        else:
-            true = found.faces.table.emotion[gallery.members(group)]
-            true = true[true != UNKNOWN]
-            code = int(np.bincount(true).argmax()) if len(true) else UNKNOWN
-        stated[str(number)] = None if code == UNKNOWN else EMOTIONS[code]
-    if not any(stated.values()):
-        reason = "no face has a label" if how == "dominant" else "none shows an emotion clearly"
-        raise InputError(f"--how {how} names no cluster: {reason}")
-    _take(folder, log, {"do": "names", "how": how, "names": stated})
-    typer.echo(_told(log, "by action units" if how == "facs" else "by their most frequent labels"))
 
 
 def _take(folder: RunFolder, log: Log, entry: dict[str, object]) -> None:

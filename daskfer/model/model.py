@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskfer.classify import Classifier, log_scores
+from daskfer.classify import Classifier, probabilities
 from daskfer.clusterers import AnyClusterer
 from daskfer.faces import UNKNOWN
 from daskfer.parts import AnyReducer
@@ -126,9 +126,7 @@ class Model:
         if self.classifier is None:
             return self._by_names(cluster, found.confidence)
         model, temperature = self.classifier.model, self.classifier.temperature
-        log = log_scores(model, seen) / temperature
-        shares = np.exp(log - log.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = probabilities(model, seen, temperature)
         answer = shares.argmax(axis=1)
         return Predictions(
             self.classes[answer],

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from daskfer import storage
 from daskfer.engine import Engine
 from daskfer.faces import UNKNOWN
-from daskfer.ingest.decoding import BadImage, decode_photo, size_of
+from daskfer.ingest.decoding import BadImage, decode, decode_photo, size_of
 from daskfer.ingest.images import LIMIT, TOO_LARGE, ImageFiles
 from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.quarantine import BadRow
@@ -172,35 +171,34 @@ def _bad(record: np.ndarray, bad: list[BadRow], model: Model) -> Labels:
 
 
 def _photos(part: ImageFiles, model: Model, asked: Asked) -> Labels:
-    """Labels of image files, of which large ones are searched for faces."""
-    found = []
+    """Labels of image files: large ones are searched for faces, small ones are labelled at once."""
+    found, small = [], []
     for number, file in enumerate(part.files, part.first):
         path = storage.join(part.root, file)
-        found.append(_photo(path, np.array([number], np.int64), model, asked))
-    return joined(found)
+        record, name = np.array([number], np.int64), as_unicode(path)
+        try:
+            data = _read(path)
+            if asked.faces != "find" and min(size_of(data)) < PHOTO_SIDE:
+                small.append((number, name, decode(data, model.side)))
+            else:
+                found.append(_photo(decode_photo(data), record, name, model))
+        except BadImage as error:
+            found.append(_bad(record, [BadRow(name, None, None, str(error), "")], model))
+    if small:
+        numbers, names, pixels = zip(*small, strict=True)
+        said = model.predict(np.stack(pixels))
+        found.append(_labels(0, np.array(numbers, np.int64), list(names), said))
+    return replace(in_order(joined(found)), records=len(part.files))
 
 
-def _photo(path: str, record: np.ndarray, model: Model, asked: Asked) -> Labels:
-    name = as_unicode(path)
-    try:
-        data = _read(path)
-        if asked.faces != "find" and min(size_of(data)) < PHOTO_SIDE:
-            (rows,) = ImageFiles(os.path.dirname(path), (os.path.basename(path),), int(record[0]),
-                                 model.side).pieces()  # fmt: skip
-            return _rows(rows, name, model)
-        photo = decode_photo(data)
-    except BadImage as error:
-        return _with_records(_bad(record, [BadRow(name, None, None, str(error), "")], model), 1)
+def _photo(photo: np.ndarray, record: np.ndarray, name: str, model: Model) -> Labels:
+    """Labels of the faces that are found in one photo."""
     boxes = find_boxes(model, photo)
     if not boxes:
-        return _with_records(_bad(record, [BadRow(name, None, None, NO_FACE, "")], model), 1)
-    found = model.predict(cut_out_all(model, photo, boxes))
-    count = len(boxes)
-    box = np.array([whole_box(one) for one in boxes], np.int32)
-    return Labels(
-        1, np.repeat(record, count), [name] * count, found.emotion, found.confidence,
-        found.cluster, box, [""] * count,
-    )  # fmt: skip
+        return _bad(record, [BadRow(name, None, None, NO_FACE, "")], model)
+    said = model.predict(cut_out_all(model, photo, boxes))
+    labels = _labels(0, np.repeat(record, len(boxes)), [name] * len(boxes), said)
+    return replace(labels, box=np.array([whole_box(one) for one in boxes], np.int32))
 
 
 def _read(path: str) -> bytes:
@@ -208,10 +206,6 @@ def _read(path: str) -> bytes:
     if len(data) > LIMIT:
         raise BadImage(TOO_LARGE)
     return data
-
-
-def _with_records(labels: Labels, records: int) -> Labels:
-    return Labels(records, *list(vars(labels).values())[1:])
 
 
 def joined(parts: list[Labels]) -> Labels:

@@ -113,7 +113,7 @@ def test_the_server_ends_when_it_is_told_to(finished, run, tmp_path):
         (("--how", "file"), "--how file needs the file too: --file names.yaml"),
         (("--file", "x.yaml"), "--file x.yaml: expected --how file with it"),
         (("--how", "file", "--file", "none.yaml"), "none.yaml: no such file"),
-        (("--how", "facs"), "--how facs: recipe hog measures no action units"),
+        (("--how", "facs"), "--how facs: this run's recipe measures no action units"),
         (("--names", "one"), "expected 2 to 100 names"),
         (("--names", "a,A"), "the name 'A' is there twice"),
         (("--host", "192.0.2.1", "--no-browser"), "--host 192.0.2.1 --port 0: Cannot assign"),
