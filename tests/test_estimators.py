@@ -139,6 +139,20 @@ def test_principal_components(whiten: bool, points: np.ndarray) -> None:
     assert_array_equal(lazy.components_, model.components_)
     assert_array_equal(lazy.transform(lazily(points)).compute().shape, found.shape)
     np.testing.assert_allclose(lazy.transform(lazily(points)).compute(), found, atol=1e-5)
+    assert found.dtype == lazy.transform(lazily(points)).dtype == np.float32
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+def test_principal_components_of_float64_rows(whiten: bool, points: np.ndarray) -> None:
+    exact = points.astype(float)
+    model = BlockPCA(3, whiten=whiten, block_rows=BLOCK).fit(exact)
+    theirs = PCA(3, whiten=whiten).fit(exact)
+    found = model.transform(exact)
+    assert found.dtype == model.transform(lazily(exact)).dtype == np.float64
+    np.testing.assert_allclose(np.abs(found), np.abs(theirs.transform(exact)), atol=1e-10)
+    np.testing.assert_allclose(model.transform(lazily(exact)).compute(), found, atol=1e-12)
+    order = np.random.default_rng(1).permutation(len(exact))
+    np.testing.assert_allclose(model.transform(exact[order]), found[order], atol=1e-12)
 
 
 def clusterer_of(kind: str, **more: Any) -> Any:

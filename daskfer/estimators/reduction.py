@@ -17,6 +17,13 @@ from daskfer.estimators.rows import BLOCK_ROWS, Rows, by_rows, checked, valued
 from daskfer.recipe import Pca
 from daskfer.reduce import check_components, fit_pca
 
+KINDS = [np.float32, np.float64]
+"""What rows are computed in: as they are, and in the first where they are of neither kind.
+
+Float32, as a run has it, differs in its last digit by where a row lies among others on some
+processors; float64 is there for those to whom that matters.
+"""
+
 
 class BlockPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Exact principal components by sums over blocks of rows; see `daskfer.reduce`.
@@ -57,7 +64,7 @@ class BlockPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         ValueError
             When there are fewer rows or columns than so many components need.
         """
-        rows = Rows(checked(self, X, np.float32, reset=True, least=2))
+        rows = Rows(checked(self, X, KINDS, reset=True, least=2))
         method = valued(lambda: Pca(components=self.n_components, whiten=self.whiten))
         valued(lambda: check_components(method, len(rows), rows.dimensions))
         self.reducer_ = fit_pca(InProcess(), rows, rows.pieces(self.block_rows), method)
@@ -69,12 +76,18 @@ class BlockPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return self
 
     def transform(self, X: Any) -> Any:
-        """Components, float32 (n, c), of rows (n, d)."""
+        """Components (n, c) of rows (n, d): float64 of float64, as in a run, float32, of others."""
         check_is_fitted(self)
-        X = checked(self, X, np.float32)
-        return by_rows(X, self.reducer_.transform, self.reducer_.components)
+        X = checked(self, X, KINDS)
+        exact = X.dtype == np.float64
+        function = self._exactly if exact else self.reducer_.transform
+        return by_rows(X, function, self.reducer_.components, X.dtype)
+
+    def _exactly(self, rows: np.ndarray) -> np.ndarray:
+        """Components of float64 rows, in float64."""
+        return np.asarray((rows - self.mean_) @ self.components_.T)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
