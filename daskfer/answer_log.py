@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daskfer.answers import AnswerError, Answers, GoneError, Told
+from daskfer.faces import EMOTIONS
 
 LOG = "naming/log.jsonl"
 
@@ -31,13 +32,22 @@ class Log:
     clusters : int
     told : Told, optional
         What the run named its clusters by itself; kept in a log that begins now.
+    classes : tuple of str
+        What true labels of the run may be, and names are by default.
     """
 
-    def __init__(self, run: str, identity: str, clusters: int, told: Told | None = None) -> None:
+    def __init__(
+        self,
+        run: str,
+        identity: str,
+        clusters: int,
+        told: Told | None = None,
+        classes: tuple[str, ...] = EMOTIONS,
+    ) -> None:
         self.path = Path(run) / LOG
-        self.identity, self.clusters, self.told = identity, clusters, told
+        self.identity, self.clusters, self.told, self.classes = identity, clusters, told, classes
         self.entries: list[dict[str, Any]] = []
-        self.answers = Answers(clusters, told)
+        self.answers = Answers(clusters, told, classes)
         self._read = 0
         self.refresh()
 
@@ -76,7 +86,7 @@ class Log:
         try:
             self._rebuild(found)
         except AnswerError as error:
-            self.answers = Answers.replay(self.entries, self.clusters)
+            self.answers = self.replayed(self.entries)
             raise AnswerError(
                 f"{self.path} was changed or damaged: {error}; take that line out, or move the "
                 "file away"
@@ -85,9 +95,13 @@ class Log:
         self._read += len(whole)
         return bool(found)
 
+    def replayed(self, entries: list[dict[str, Any]]) -> Answers:
+        """What follows from some entries of this log."""
+        return Answers.replay(entries, self.clusters, self.classes)
+
     def _rebuild(self, found: list[dict[str, Any]]) -> None:
         if any(entry["do"] in ("undo", "begin") for entry in found):
-            self.answers = Answers.replay([*self.entries, *found], self.clusters)
+            self.answers = self.replayed([*self.entries, *found])
             return
         for entry in found:
             self.answers.follow(entry)

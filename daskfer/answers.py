@@ -15,7 +15,13 @@ import numpy as np
 from daskfer.errors import DaskferError, RecipeError
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.naming import Given
-from daskfer.recipe.categories import categories_of, checked_names, code_of, fault_of
+from daskfer.recipe.categories import (
+    MOST_CATEGORIES,
+    categories_of,
+    checked_names,
+    code_of,
+    fault_of,
+)
 from daskfer.splits import Split
 
 LOOKS = ("name", "mixed", "skip", "split", "merge")
@@ -94,10 +100,13 @@ class Answers:
         How often the accuracy so far was asked for.
     effective : list of dict
         The entries that count, without what was undone.
+    classes : tuple of str
+        What true labels may be, and names are by default.
     """
 
     clusters: int
     told: Told | None = None
+    classes: tuple[str, ...] = EMOTIONS
     groups: dict[str, Group] = field(default_factory=dict)
     said: dict[str, str | None] = field(default_factory=dict)
     by: dict[str, str] = field(default_factory=dict)
@@ -123,7 +132,12 @@ class Answers:
         return sum(entry["do"] in LOOKS for entry in self.effective)
 
     @classmethod
-    def replay(cls, entries: Iterable[dict[str, Any]], clusters: int) -> Answers:
+    def replay(
+        cls,
+        entries: Iterable[dict[str, Any]],
+        clusters: int,
+        classes: tuple[str, ...] = EMOTIONS,
+    ) -> Answers:
         """What follows from the entries of a log of so many clusters."""
         lasting: list[dict[str, Any]] = []
         back: str | None = None
@@ -141,7 +155,7 @@ class Answers:
             else:
                 lasting.append(entry)
                 back = None
-        found = cls(clusters, told)
+        found = cls(clusters, told, classes)
         for entry in [*settings, *lasting]:
             found.follow(entry)
         found.back = back if back in found.groups else None
@@ -165,16 +179,30 @@ class Answers:
             name = entry.get("name")
             if clean_name(name) != name:
                 raise AnswerError(f"name {name!r}: expected text without blanks around it")
+            self._check_room(name)
         if do == "merge" and self.group(entry.get("with")).key == entry["group"]:
             raise AnswerError("a cluster cannot be merged with itself")
         if do == "categories":
             check_categories(entry.get("names"))
+            self._check_room(*entry["names"])
         if do == "names":
             for number, name in entry["names"].items():
                 if not str(number).isdecimal():
                     raise AnswerError(f"cluster {number!r}: expected a number")
                 if name is not None:
                     clean_name(name)
+            self._check_room(*entry["names"].values())
+
+    def _check_room(self, *names: Any) -> None:
+        """Refuse names for which there is no code left."""
+        # What can be counted without looking at each name is enough of nearly all runs.
+        most = MOST_CATEGORIES - len(names)
+        if len(self.classes) + len(self.own or ()) + len(self.said) <= most:
+            return
+        known = self.categories
+        new = {name.casefold() for name in names if name is not None}
+        if len(known) + len(new - {name.casefold() for name in known}) > MOST_CATEGORIES:
+            raise AnswerError(f"more than {MOST_CATEGORIES} names in all: expected fewer")
 
     def group(self, key: Any) -> Group:
         """The group with this key.
@@ -292,17 +320,17 @@ class Answers:
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """What codes of names stand for: the seven emotions, then a person's own names."""
+        """What codes of names stand for: the classes, then a person's own names."""
         own: dict[str, str] = {}
         for name in (*(self.own or ()), *self.said.values()):
             if name is not None:
                 own.setdefault(name.casefold(), name)
-        return categories_of(own.values())
+        return categories_of(own.values(), self.classes)
 
     @property
     def choices(self) -> tuple[str, ...]:
         """The names that keys stand for."""
-        return tuple(self.own) if self.own is not None else EMOTIONS
+        return tuple(self.own) if self.own is not None else self.classes
 
     def told_of(self, part: int) -> tuple[int, float]:
         """The name's code that the run itself gave a cluster, and how likely it is right."""
@@ -353,6 +381,7 @@ class Answers:
             tuple(self.splits),
             tuple(used),
             entries,
+            self.classes,
         )
 
 

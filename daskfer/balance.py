@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from daskfer.errors import InputError, RecipeError
-from daskfer.faces import EMOTIONS, PRIVATE_TEST, PUBLIC_TEST, TRAINING, UNKNOWN, FaceTable
+from daskfer.faces import PRIVATE_TEST, PUBLIC_TEST, TRAINING, UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import first_of_each
 from daskfer.randomness import row_hashes
 from daskfer.recipe import BalanceByClass, Classify, NoSplit, RandomSplit, Recipe, UsageSplit
@@ -103,7 +103,9 @@ def balance(
     why = f"{method.method} {per_class} rows of each of {len(classes)} classes"
     if any(size < per_class for size in sizes.values()):
         counts = ", ".join(
-            f"{EMOTIONS[code]} {size}" for code, size in sizes.items() if size < per_class
+            f"{recipe.ingest.labels[code]} {size}"
+            for code, size in sizes.items()
+            if size < per_class
         )
         why += f" (fewer of {counts})"
     return np.sort(np.concatenate(kept)), [("balance", why)]

@@ -326,11 +326,14 @@ class Scores:
 
 
 def score(
-    predicted: np.ndarray, emotion: np.ndarray, confidence: np.ndarray | None = None
+    predicted: np.ndarray,
+    emotion: np.ndarray,
+    confidence: np.ndarray | None = None,
+    classes: int = len(EMOTIONS),
 ) -> Scores:
-    """Score predicted emotion codes against true ones; rows of unknown emotion are left out.
+    """Score predicted codes against true ones, of so many; rows of unknown class are left out.
 
-    The confusion matrix has the true emotion in rows and the predicted one in columns.
+    The confusion matrix has the true class in rows and the predicted one in columns.
     """
     from sklearn.metrics import confusion_matrix, f1_score
 
@@ -338,7 +341,7 @@ def score(
     if not known.any():
         return Scores(None, None, None, None)
     truth, guess = emotion[known], predicted[known]
-    table = confusion_matrix(truth, guess, labels=range(len(EMOTIONS)))
+    table = confusion_matrix(truth, guess, labels=range(classes))
     present = table.sum(axis=1) > 0
     recall = np.diag(table)[present] / table.sum(axis=1)[present]
     labels = sorted(set(truth.tolist()))

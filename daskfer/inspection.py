@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def inspection(
         },
         "side": faces.side,
         "bad": by_reason(faces.bad),
-        "classes": class_counts(table),
+        "classes": class_counts(table, recipe.ingest.labels),
         "duplicates": {
             "distinct": found.distinct,
             "redundant": found.redundant,
@@ -82,15 +83,17 @@ def inspection(
     }
 
 
-def class_counts(table: FaceTable) -> dict[str, dict[str, int]]:
-    """Rows by class and split; only the classes and splits that occur, and all emotions."""
+def class_counts(
+    table: FaceTable, classes: tuple[str, ...] = EMOTIONS
+) -> dict[str, dict[str, int]]:
+    """Rows by class and split: all classes, and only the splits that occur."""
     splits = [*USAGES, NO_SPLIT]
     # UNKNOWN is -1: the last row and the last column.
-    counts = np.zeros((len(EMOTIONS) + 1, len(splits)), np.int64)
+    counts = np.zeros((len(classes) + 1, len(splits)), np.int64)
     np.add.at(counts, (table.emotion, table.usage), 1)
     columns = [at for at in range(len(splits)) if counts[:, at].any()]
-    rows = [*range(len(EMOTIONS)), *([len(EMOTIONS)] if counts[-1].any() else [])]
-    names = [*EMOTIONS, UNLABELLED]
+    rows = [*range(len(classes)), *([len(classes)] if counts[-1].any() else [])]
+    names = [*classes, UNLABELLED]
     return {
         names[row]: {splits[column]: int(counts[row, column]) for column in columns} for row in rows
     }
@@ -132,7 +135,9 @@ def _without_test(selection: balance.Selection) -> list[str]:
     ]
 
 
-def contact_sheets(faces: Faces, seed: int) -> Iterator[tuple[str, bytes]]:
+def contact_sheets(
+    faces: Faces, seed: int, classes: tuple[str, ...] = EMOTIONS
+) -> Iterator[tuple[str, bytes]]:
     """For each class its name and a PNG of up to 96 of its faces, drawn by seed.
 
     They stand in reading order, from left to right.
@@ -142,7 +147,7 @@ def contact_sheets(faces: Faces, seed: int) -> Iterator[tuple[str, bytes]]:
     from daskfer.report.sheets import sheet
 
     emotion = faces.table.emotion
-    for code in [*range(len(EMOTIONS)), UNKNOWN]:
+    for code in [*range(len(classes)), UNKNOWN]:
         members = np.flatnonzero(emotion == code)
         if len(members) == 0:
             continue
@@ -151,7 +156,7 @@ def contact_sheets(faces: Faces, seed: int) -> Iterator[tuple[str, bytes]]:
         columns = min(len(shown), SHEET_COLUMNS)
         picture = Image.fromarray(sheet(faces.pixels.rows(shown), columns))
         size = (picture.width * SHEET_SCALE, picture.height * SHEET_SCALE)
-        name = UNLABELLED if code == UNKNOWN else EMOTIONS[code]
+        name = UNLABELLED if code == UNKNOWN else classes[code]
         some = "all" if len(shown) == len(members) else f"{len(shown)} of"
         buffer = io.BytesIO()
         captioned(
@@ -173,11 +178,13 @@ def captioned(picture: Image.Image, text: str) -> Image.Image:
     return sheet
 
 
-def save(folder: str, faces: Faces, seed: int) -> list[str]:
+def save(folder: str, faces: Faces, seed: int, classes: tuple[str, ...] = EMOTIONS) -> list[str]:
     """Write the contact sheets and, if there are any, the bad rows; the paths of the files."""
-    paths = []
-    for name, picture in contact_sheets(faces, seed):
-        paths.append(storage.join(folder, f"{name}.png"))
+    paths: list[str] = []
+    for number, (name, picture) in enumerate(contact_sheets(faces, seed, classes)):
+        # A class may be called anything, also what is no name of a file.
+        safe = name if re.fullmatch(r"\w[\w -]*", name) else f"class-{number}"
+        paths.append(storage.join(folder, f"{safe}.png"))
         storage.write_whole(paths[-1], picture)
     if faces.bad:
         paths.append(storage.join(folder, "quarantine.csv"))

@@ -14,7 +14,7 @@ import yaml
 
 from daskfer import storage
 from daskfer.answer_log import Log
-from daskfer.answers import Answers, Told, clean_name
+from daskfer.answers import Told, clean_name
 from daskfer.errors import RunFolderError, one_line
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.naming import Given, Names
@@ -43,7 +43,8 @@ def open_log(folder: RunFolder) -> Log:
     clusters = int(metrics["cluster"]["k"])
     content = _read(folder)
     identity = storage.read_json(folder.file(OWNER))["identity"]
-    log = Log(folder.path, identity, clusters, _told(content, clusters))
+    classes = tuple(metrics.get("classes", EMOTIONS))
+    log = Log(folder.path, identity, clusters, _told(content, clusters, classes), classes)
     _take_over(folder, log, content)
     return log
 
@@ -98,7 +99,8 @@ def write_given(folder: RunFolder, given: Given, rows: np.ndarray) -> bytes:
     unknown = np.full(len(given.emotion), np.nan)
     names = Names(
         given.emotion, given.how, given.looks, rows, unknown, score=given.trust,
-        categories=given.categories, by=given.by, splits=given.splits, answers=given.answers,
+        categories=given.categories, classes=given.classes, by=given.by, splits=given.splits,
+        answers=given.answers,
     )  # fmt: skip
     data = as_yaml(names.as_dict()).encode()
     storage.write_whole(folder.file(NAMES), data)
@@ -140,13 +142,13 @@ def _names_in(content: dict[str, Any]) -> dict[int, str | None]:
     return found
 
 
-def _told(content: dict[str, Any], clusters: int) -> Told | None:
+def _told(content: dict[str, Any], clusters: int, classes: tuple[str, ...]) -> Told | None:
     if content.get("how") not in TELLING:
         return None
     emotion, score = [UNKNOWN] * clusters, [0.0] * clusters
     for number, name in _names_in(content).items():
-        if 0 <= number < clusters and name in EMOTIONS:
-            emotion[number] = EMOTIONS.index(str(name))
+        if 0 <= number < clusters and name in classes:
+            emotion[number] = classes.index(str(name))
             entry = content["clusters"][number]
             found = entry.get("score") if isinstance(entry, dict) else None
             score[number] = 1.0 if found is None else float(found)
@@ -179,7 +181,7 @@ def _written_names(folder: RunFolder, log: Log, content: dict[str, Any]) -> dict
     """The names that names.yaml had when it was written, as far as that is known."""
     count = content.get("answers")
     if isinstance(count, int):
-        return by_cluster(Answers.replay(log.entries[:count], log.clusters).given())
+        return by_cluster(log.replayed(log.entries[:count]).given())
     path, metrics = folder.file(NAMES), folder.file("metrics.json")
     if storage.is_url(path) or not os.path.exists(path):
         return {}

@@ -21,7 +21,7 @@ from daskfer.recipe import (
     code_of,
     fault_of,
 )
-from daskfer.recipe.categories import MOST_NAMES, checked_names
+from daskfer.recipe.categories import MOST_CATEGORIES, checked_names
 from daskfer.splits import Split
 
 
@@ -39,7 +39,7 @@ class Names:
         Fitted faces in each cluster.
     purity : float array (k,)
         Share of the labelled ones among them that have that emotion; NaN where none has a label,
-        or the name is no emotion.
+        or the name is no class.
     labels_used : tuple
         Stages that read labels for it, and why.
     score, margin : float array (k,), optional
@@ -47,7 +47,9 @@ class Names:
     reasons : tuple of str
         What tells of each cluster, in words.
     categories : tuple of str
-        What the codes stand for: the seven emotions, then names of the user's own.
+        What the codes stand for: the classes, then names of the user's own.
+    classes : tuple of str
+        What true labels may be.
     by : tuple of (str or None)
         Where each name comes from, if not all of them from the same.
     splits : tuple of Split
@@ -66,17 +68,18 @@ class Names:
     margin: np.ndarray | None = None
     reasons: tuple[str, ...] = ()
     categories: tuple[str, ...] = EMOTIONS
+    classes: tuple[str, ...] = EMOTIONS
     by: tuple[str | None, ...] = ()
     splits: tuple[Split, ...] = ()
     answers: int | None = None
 
     @property
-    def beyond_emotions(self) -> bool:
-        """Whether a cluster has a name that is none of the seven emotions."""
-        return bool((self.emotion >= len(EMOTIONS)).any())
+    def beyond_classes(self) -> bool:
+        """Whether a cluster has a name that no true label can be."""
+        return bool((self.emotion >= len(self.classes)).any())
 
     def of(self, cluster: np.ndarray) -> np.ndarray:
-        """Emotion codes, int8 (n,), of faces in these clusters; UNKNOWN where they have none."""
+        """Codes, int8 (n,), of faces in these clusters; UNKNOWN where they have none."""
         return np.where(cluster == UNKNOWN, np.int8(UNKNOWN), self.emotion[cluster])
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,7 +106,7 @@ class Names:
         content: dict[str, Any] = {"how": self.how, "looks": self.looks}
         if self.answers is not None:
             content["answers"] = self.answers
-        if len(self.categories) > len(EMOTIONS):
+        if self.categories != EMOTIONS:
             content["categories"] = list(self.categories)
         return content | {"clusters": clusters}
 
@@ -118,7 +121,7 @@ class Given:
         ``page``, ``file``, …: where most of them come from.
     looks : int
     categories : tuple of str
-        What the codes stand for: the seven emotions, then names of the user's own.
+        What the codes stand for: the classes, then names of the user's own.
     emotion : int8 array (k,)
         A code of each cluster, or UNKNOWN; clusters that splits made come after those of the run.
     by : tuple of (str or None)
@@ -131,6 +134,8 @@ class Given:
         Stages that read labels for it, and why.
     answers : int or None
         How many lines of the run's log of answers they follow from.
+    classes : tuple of str
+        What true labels may be.
     """
 
     how: str
@@ -142,6 +147,7 @@ class Given:
     splits: tuple[Split, ...] = ()
     labels_used: tuple[tuple[str, str], ...] = ()
     answers: int | None = None
+    classes: tuple[str, ...] = EMOTIONS
 
 
 ORIGINS = {
@@ -165,7 +171,13 @@ def check_labels(method: Name, emotion: np.ndarray) -> None:
         )
 
 
-def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int) -> Names:
+def name_clusters(
+    method: Name,
+    cluster: np.ndarray,
+    emotion: np.ndarray,
+    k: int,
+    classes: tuple[str, ...] = EMOTIONS,
+) -> Names:
     """Name clusters from their fitted faces.
 
     Parameters
@@ -174,25 +186,40 @@ def name_clusters(method: Name, cluster: np.ndarray, emotion: np.ndarray, k: int
     cluster : int32 array (n,)
         Clusters of the fitted faces.
     emotion : int8 array (n,)
-        Their true emotions, or UNKNOWN; only ``how: dominant`` lets them decide.
+        Their true classes, or UNKNOWN; only ``how: dominant`` lets them decide.
     k : int
         Number of clusters.
+    classes : tuple of str
+        What true labels may be.
     """
-    table = contingency(cluster, emotion, k)
+    table = contingency(cluster, emotion, k, len(classes))
     rows = np.bincount(cluster, minlength=k).astype(np.int64)
     if isinstance(method, NameByDominant):
         check_labels(method, emotion)
         chosen = np.where(table.sum(axis=1) > 0, table.argmax(axis=1), UNKNOWN).astype(np.int8)
         why = f"the most frequent true emotion of each cluster's fitted rows ({int(table.sum()):,})"
-        return Names(chosen, "dominant", 0, rows, _purity(table, chosen), (("name", why),))
+        return Names(
+            chosen, "dominant", 0, rows, _purity(table, chosen), (("name", why),),
+            categories=classes, classes=classes,
+        )  # fmt: skip
     if isinstance(method, NameByFile):
-        chosen, categories = read_names(method.file, k, categories_of(method.categories))
+        chosen, categories = read_names(method.file, k, categories_of(method.categories, classes))
         looks = int((chosen != UNKNOWN).sum())
-        found = purity_of(cluster, emotion, chosen, "from the file")
-        return Names(chosen, "file", looks, rows, *found, categories=categories)
+        found = purity_of(cluster, emotion, chosen, "from the file", len(classes))
+        return Names(chosen, "file", looks, rows, *found, categories=categories, classes=classes)
     chosen = np.full(k, UNKNOWN, np.int8)
-    categories = categories_of(method.categories if isinstance(method, NameByPage) else None)
-    return Names(chosen, method.how, 0, rows, np.full(k, np.nan), categories=categories)
+    own = method.categories if isinstance(method, NameByPage) else None
+    return Names(
+        chosen, method.how, 0, rows, np.full(k, np.nan),
+        categories=categories_of(own, classes), classes=classes,
+    )  # fmt: skip
+
+
+def among(emotion: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """Codes of the seven emotions as codes, int8, of classes; UNKNOWN where it is none of them."""
+    codes = np.array([*(code_of(name, classes) for name in EMOTIONS), UNKNOWN], np.int8)
+    # UNKNOWN is -1: the last one.
+    return codes[emotion]
 
 
 def given_names(given: Given, cluster: np.ndarray, emotion: np.ndarray) -> Names:
@@ -204,10 +231,10 @@ def given_names(given: Given, cluster: np.ndarray, emotion: np.ndarray) -> Names
     cluster : int32 array (n,)
         Clusters of the fitted faces, after the splits.
     emotion : int8 array (n,)
-        Their true emotions, or UNKNOWN; only the purity reads them.
+        Their true classes, or UNKNOWN; only the purity reads them.
     """
-    chosen = given.emotion.astype(np.int8)
-    purity, used = purity_of(cluster, emotion, chosen, ORIGINS.get(given.how, "after the run"))
+    chosen, origin = given.emotion.astype(np.int8), ORIGINS.get(given.how, "after the run")
+    purity, used = purity_of(cluster, emotion, chosen, origin, len(given.classes))
     if given.how == "dominant":
         # Labels decided them, which is told already.
         used = ()
@@ -220,6 +247,7 @@ def given_names(given: Given, cluster: np.ndarray, emotion: np.ndarray) -> Names
         (*given.labels_used, *used),
         score=given.trust,
         categories=given.categories,
+        classes=given.classes,
         by=given.by,
         splits=given.splits,
         answers=given.answers,
@@ -303,26 +331,30 @@ def _content_of(path: str) -> dict[Any, Any]:
 def _joined(path: str, categories: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     """Categories, and behind them those of the names that they do not have."""
     new = tuple(name for name in names if code_of(name, categories) == UNKNOWN)
-    if len(categories) + len(new) > len(EMOTIONS) + MOST_NAMES:
-        raise InputError(f"{path}: more than {MOST_NAMES} names of your own: expected fewer")
+    if len(categories) + len(new) > MOST_CATEGORIES:
+        raise InputError(f"{path}: more than {MOST_CATEGORIES} names in all: expected fewer")
     return (*categories, *new)
 
 
 def purity_of(
-    cluster: np.ndarray, emotion: np.ndarray, chosen: np.ndarray, origin: str
+    cluster: np.ndarray,
+    emotion: np.ndarray,
+    chosen: np.ndarray,
+    origin: str,
+    classes: int = len(EMOTIONS),
 ) -> tuple[np.ndarray, tuple[tuple[str, str], ...]]:
     """The purity of names that no label decided, and the use of labels that it is.
 
-    `origin` says where the names come from.
+    `origin` says where the names come from, `classes` how many codes are those of true labels.
     """
-    table = contingency(cluster, emotion, len(chosen))
+    table = contingency(cluster, emotion, len(chosen), classes)
     why = f"the purity beside each name in names.yaml; the names come {origin}"
     return _purity(table, chosen), (("name", why),) if table.sum() > 0 else ()
 
 
 def _purity(table: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     counts = table.sum(axis=1)
-    told = (chosen != UNKNOWN) & (chosen < len(EMOTIONS))
+    told = (chosen != UNKNOWN) & (chosen < table.shape[1])
     named = table[np.arange(len(chosen)), np.where(told, chosen, 0)]
     known = (counts > 0) & told
     return np.divide(named, counts, out=np.full(len(counts), np.nan), where=known)

@@ -112,13 +112,13 @@ def sheets(
     return found
 
 
-def majorities(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def majorities(shown: np.ndarray, classes: int = len(EMOTIONS)) -> tuple[np.ndarray, np.ndarray]:
     """The most frequent emotion, int8 (k,), of each sheet (see `sheets`), and its share, (k,).
 
     Of equally frequent ones it is the one that reaches that number first, counted from the
     nearest face on. A sheet without faces has UNKNOWN, and a share of 0.
     """
-    sofar = (shown[:, :, None] == np.arange(len(EMOTIONS))).cumsum(axis=1)
+    sofar = (shown[:, :, None] == np.arange(classes)).cumsum(axis=1)
     final = sofar[:, -1]
     most = final.max(axis=1)
     reached = (sofar >= most[:, None, None]).argmax(axis=1)
@@ -128,16 +128,16 @@ def majorities(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return emotion, most / np.maximum(seen, 1)
 
 
-def answers(shown: np.ndarray, person: Person, seed: int) -> Answers:
+def answers(shown: np.ndarray, person: Person, seed: int, classes: int = len(EMOTIONS)) -> Answers:
     """What a person says who looks at these sheets (see `sheets`), errors drawn by seed."""
-    majority, share = majorities(shown)
+    majority, share = majorities(shown, classes)
     seen = (shown != UNKNOWN).sum(axis=1)
     emotion = np.where(share < person.mixed, np.int8(UNKNOWN), majority)
     random = generator(seed, "simulate-error", len(shown))
     asked = np.flatnonzero(seen > 0)
     slips = random.permutation(asked)[: int(person.error * len(asked) + 0.5)]
-    others = random.integers(1, len(EMOTIONS), len(slips))
-    emotion[slips] = (majority[slips] + others) % len(EMOTIONS)
+    others = random.integers(1, classes, len(slips))
+    emotion[slips] = (majority[slips] + others) % classes
     wrong = np.zeros(len(shown), bool)
     wrong[slips] = True
     return Answers(emotion, seen, wrong)

@@ -228,3 +228,36 @@ def test_every_cluster_is_in_one_group_whatever_is_answered(actions):
             found.groups, found.said, found.skipped, found.first, found.back,
         )  # fmt: skip
         assert np.array_equal(again.given().emotion, found.given().emotion)
+
+
+def test_names_of_a_set_with_other_classes():
+    entries = [
+        {"n": 0, "do": "begin", "told": {"how": "facs", "emotion": [1, -1, 0], "score": [1, 0, 1]}},
+        {"n": 1, "do": "name", "group": "c1", "name": "Dog"},
+        {"n": 2, "do": "name", "group": "c2", "name": "happy"},
+    ]
+    found = Answers.replay(entries, 3, ("cat", "dog"))
+    assert found.choices == ("cat", "dog")
+    given = found.given()
+    assert given.categories == ("cat", "dog", "happy")
+    assert given.classes == ("cat", "dog")
+    assert given.emotion.tolist() == [1, 1, 2]
+
+
+def test_more_names_than_there_are_codes_are_refused():
+    classes = tuple(f"class {number}" for number in range(100))
+    found = Answers.replay([{"n": 0, "do": "begin"}], 130, classes)
+    for number in range(20):
+        entry = {"n": number + 1, "do": "name", "group": f"c{number}", "name": f"own {number}"}
+        found.check(entry)
+        found.apply(entry)
+    for name in ("one more", "another"):
+        with pytest.raises(AnswerError, match="more than 120 names"):
+            found.check({"do": "name", "group": "c100", "name": name})
+    found.check({"do": "name", "group": "c100", "name": "Own 3"})
+    found.check({"do": "name", "group": "c100", "name": "class 7"})
+    with pytest.raises(AnswerError, match="more than 120 names"):
+        found.check({"do": "names", "how": "file", "names": {"100": "a", "101": "b"}})
+    with pytest.raises(AnswerError, match="more than 120 names"):
+        found.check({"do": "categories", "names": ["calm", "tense"]})
+    assert found.given().emotion.max() == 119

@@ -11,7 +11,7 @@ import yaml
 
 from daskfer.errors import InputError
 from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.naming import Given, Names, given_names, name_clusters, read_names
+from daskfer.naming import Given, Names, among, given_names, name_clusters, read_names
 from daskfer.recipe import NameByDominant, NameByFile, NameByPage, NoNames
 from daskfer.splits import Split
 
@@ -89,7 +89,7 @@ def test_names_of_ones_own_in_a_file(path: Path) -> None:
     names = name_clusters(method, CLUSTER, EMOTION, 4)
     assert names.categories == (*EMOTIONS, "calm", "tense")
     assert names.emotion.tolist() == [7, UNKNOWN, 3, 8]
-    assert names.beyond_emotions
+    assert names.beyond_classes
     # No label is called calm.
     assert np.isnan(names.purity).all()
     content = names.as_dict()
@@ -109,9 +109,9 @@ def test_any_name_may_be_taken(path: Path) -> None:
     found, categories = read_names(str(path), 4, any_name=True)
     assert categories == (*EMOTIONS, "calm", "Tense")
     assert found.tolist() == [7, 8, 7, 4]
-    path.write_text("".join(f"{number}: name {number}\n" for number in range(101)))
-    with pytest.raises(InputError, match="more than 100 names of your own"):
-        read_names(str(path), 101, any_name=True)
+    path.write_text("".join(f"{number}: name {number}\n" for number in range(114)))
+    with pytest.raises(InputError, match="more than 120 names in all"):
+        read_names(str(path), 114, any_name=True)
 
 
 def test_clusters_that_wait_for_a_person() -> None:
@@ -216,3 +216,41 @@ def test_files_that_are_missing_or_no_text(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(InputError, match="is not YAML"):
         read_names(str(path), 4)
+
+
+ANIMALS = ("cat", "dog", "bird")
+
+
+def test_names_of_other_classes() -> None:
+    emotion = np.array([2, 2, 0, 1, 1, UNKNOWN, UNKNOWN, UNKNOWN], np.int8)
+    names = name_clusters(NameByDominant(), CLUSTER, emotion, 3, ANIMALS)
+    assert names.emotion.tolist() == [2, 1, UNKNOWN]
+    assert names.categories == names.classes == ANIMALS
+    assert names.purity[:2] == pytest.approx([2 / 3, 1])
+    assert not names.beyond_classes
+    assert names.as_dict()["clusters"][0]["emotion"] == "bird"
+    assert names.as_dict()["categories"] == list(ANIMALS)
+
+
+def test_names_behind_other_classes(tmp_path: Path) -> None:
+    emotion = np.array([2, 2, 0, 1, 1, 0, UNKNOWN, UNKNOWN], np.int8)
+    path = tmp_path / "names.yaml"
+    path.write_text("0: Bird\n1: furry\n2: happy\n")
+    method = NameByFile(file=str(path), categories=("furry", "CAT", "happy"))
+    names = name_clusters(method, CLUSTER, emotion, 3, ANIMALS)
+    # CAT is the class; happy is no emotion here but a name of one's own.
+    assert names.categories == (*ANIMALS, "furry", "happy")
+    assert names.emotion.tolist() == [2, 3, 4]
+    assert names.beyond_classes
+    assert names.purity[0] == pytest.approx(2 / 3)
+    assert np.isnan(names.purity[1:]).all()
+    waiting = name_clusters(NameByPage(), CLUSTER, emotion, 3, ANIMALS)
+    assert waiting.categories == waiting.classes == ANIMALS
+
+
+def test_emotions_among_classes() -> None:
+    told = np.array([3, 0, UNKNOWN, 6], np.int8)
+    found = among(told, ("neutral", "Happy", "contempt"))
+    assert found.dtype == np.int8
+    assert found.tolist() == [1, UNKNOWN, UNKNOWN, 0]
+    assert among(told, EMOTIONS).tolist() == told.tolist()

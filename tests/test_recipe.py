@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -418,3 +419,40 @@ def test_a_written_recipe_is_a_recipe_file(tmp_path: Path) -> None:
     recipe = load_recipe("seed", ["cluster.tolerance=0.00001", "seed=3"])
     (tmp_path / "recipe.yaml").write_text(recipe.as_yaml())
     assert load_recipe(str(tmp_path / "recipe.yaml")) == recipe
+
+
+def test_classes_of_a_set() -> None:
+    recipe = load_recipe("hog", ["ingest.classes=[cat, dog]"])
+    assert recipe.ingest.labels == ("cat", "dog")
+    assert recipe_from_dict(recipe.as_dict()) == recipe
+    assert load_recipe("hog").ingest.labels == EMOTIONS
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (["ingest.classes=[cat]"], "ingest.classes lists 1: expected 2 to 100 names"),
+        (["ingest.classes=[cat, CAT]"], "'CAT' is there twice"),
+        (["ingest.classes=[yes, no]"], "write it in quotes"),
+        (["ingest.classes=cat"], "expected a list of names"),
+        (
+            ["ingest.classes=[cat, dog]", "name.how=facs"],
+            "none of ingest.classes is one: use --set name.how=page",
+        ),
+        (
+            [
+                f"ingest.classes={[f'c{number}' for number in range(100)]}", "name.how=page",
+                f"name.categories={[f'n{number}' for number in range(21)]}",
+            ],
+            "have 121 names together: expected at most 120",
+        ),
+    ],
+)  # fmt: skip
+def test_classes_that_are_refused(changes: list[str], words: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(words)):
+        load_recipe("hog", changes)
+
+
+def test_action_units_need_one_emotion_among_the_classes() -> None:
+    changes = ["ingest.classes=[contempt, Happy]", "name.how=facs"]
+    assert load_recipe("hog", changes).name.how == "facs"

@@ -177,3 +177,13 @@ def test_means_and_spreads() -> None:
     assert mean_and_spread([0.4, None, 0.6]) == (0.5, pytest.approx(0.02**0.5))
     assert mean_and_spread([0.4]) == (0.4, None)
     assert mean_and_spread([None]) == (None, None)
+
+
+def test_answers_about_other_classes() -> None:
+    shown = np.array([[8, 8, 1], [0, 0, 8]], np.int8)
+    emotion, share = majorities(shown, 9)
+    assert emotion.tolist() == [8, 0]
+    assert share.tolist() == pytest.approx([2 / 3, 2 / 3])
+    said = answers(shown, Person(error=1.0), seed=1, classes=9)
+    assert (said.emotion != emotion).all()
+    assert ((said.emotion >= 0) & (said.emotion < 9)).all()

@@ -63,7 +63,9 @@ def inspect(
 
         faces = read(resolved, sources, here.store, here.engine, progress)
         found = inspection(faces, sources, resolved, here.engine.memory())
-        saved = save(sheets, faces, resolved.seed) if sheets is not None else []
+        saved = (
+            save(sheets, faces, resolved.seed, resolved.ingest.labels) if sheets is not None else []
+        )
     if as_json:
         typer.echo(json.dumps(found | {"saved": saved}, indent=2, ensure_ascii=False))
     else:

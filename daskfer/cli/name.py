@@ -44,7 +44,7 @@ def name(
     names: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Names to choose from instead of the seven emotions: a,b,c."
+            metavar="NAMES", help="Names to choose from instead of the set's classes: a,b,c."
         ),
     ] = None,
     sheets: Annotated[
@@ -106,7 +106,7 @@ def name(
     if how != "page":
         from daskfer.name_page.methods import names_by
 
-        stated = names_by(how, gallery, found.faces.table.emotion)
+        stated = names_by(how, gallery, found.faces.table.emotion, log.classes)
         _take(folder, log, {"do": "names", "how": how, "names": stated})
         origin = "by action units" if how == "facs" else "by their most frequent labels"
         typer.echo(_told(log, origin))
@@ -153,7 +153,7 @@ def _by_file(folder: RunFolder, log: Log, file: str | None) -> None:
             "--how file needs the file too: --file names.yaml with lines cluster: name (what is "
             "written by hand into a run's own names.yaml counts without this command)"
         )
-    emotion, categories = read_names(file, log.answers.k, any_name=True)
+    emotion, categories = read_names(file, log.answers.k, log.classes, any_name=True)
     stated = {
         str(number): categories[code] for number, code in enumerate(emotion.tolist()) if code >= 0
     }
@@ -195,12 +195,11 @@ def _page(
     """Serve the page until Ctrl-C."""
     import asyncio
 
-    from daskfer.faces import EMOTIONS
     from daskfer.name_page.desk import Desk
     from daskfer.name_page.serving import serve
     from daskfer.name_page.training import Training
 
-    choices = tuple(getattr(recipe.name, "categories", None) or EMOTIONS)
+    choices = getattr(recipe.name, "categories", None)
     title = os.path.basename(os.path.abspath(folder.path))
     desk = Desk(log, gallery, found.faces.table.emotion, title, choices)
     training = Training([folder.path, *([] if store is None else ["--store", store])])

@@ -39,11 +39,13 @@ class Agreement:
     majority_p: float
 
 
-def contingency(cluster: np.ndarray, emotion: np.ndarray, k: int) -> np.ndarray:
-    """Counts, int64 (k, 7), of faces by cluster and emotion, where both are known."""
+def contingency(
+    cluster: np.ndarray, emotion: np.ndarray, k: int, classes: int = len(EMOTIONS)
+) -> np.ndarray:
+    """Counts, int64 (k, classes), of faces by cluster and true class, where both are known."""
     known = (emotion != UNKNOWN) & (cluster != UNKNOWN)
-    flat = cluster[known].astype(np.int64) * len(EMOTIONS) + emotion[known]
-    return np.bincount(flat, minlength=k * len(EMOTIONS)).reshape(k, len(EMOTIONS))
+    flat = cluster[known].astype(np.int64) * classes + emotion[known]
+    return np.bincount(flat, minlength=k * classes).reshape(k, classes)
 
 
 def matched_share(table: np.ndarray) -> float:
@@ -59,8 +61,10 @@ def majority_share(table: np.ndarray) -> float:
     return float(table.max(axis=1).sum() / table.sum())
 
 
-def agreement(cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int) -> Agreement | None:
-    """Score clusters (int32, n) against emotions (int8, n); None when no emotion is known.
+def agreement(
+    cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int, classes: int = len(EMOTIONS)
+) -> Agreement | None:
+    """Score clusters (int32, n) against true classes (int8, n); None when none is known.
 
     A face without a cluster counts as a miss in all shares, also by chance.
     """
@@ -69,7 +73,7 @@ def agreement(cluster: np.ndarray, emotion: np.ndarray, k: int, seed: int) -> Ag
     known = (emotion != UNKNOWN) & (cluster != UNKNOWN)
     if not known.any():
         return None
-    table = contingency(cluster, emotion, k)
+    table = contingency(cluster, emotion, k, classes)
     placed = float(known.sum() / (emotion != UNKNOWN).sum())
     draws = random_tables(table, seed)
     matched = placed * np.array([matched_share(draw) for draw in draws])
@@ -116,13 +120,14 @@ def random_tables(table: np.ndarray, seed: int) -> np.ndarray:
     )
 
 
-def verdict(scores: Agreement, k: int) -> str:
-    """One plain sentence on whether k clusters follow emotion.
+def verdict(scores: Agreement, k: int, classes: tuple[str, ...] = EMOTIONS) -> str:
+    """One plain sentence on whether k clusters follow emotion, or the classes of a set.
 
-    It goes by the one-to-one accuracy; with more clusters than emotions, most of which that
+    It goes by the one-to-one accuracy; with more clusters than classes, most of which that
     leaves without a match, by the majority accuracy.
     """
-    if k <= len(EMOTIONS):
+    what = "emotion" if classes == EMOTIONS else "the classes"
+    if k <= len(classes):
         name, found, chance = "one-to-one", scores.hungarian_accuracy, scores.hungarian_chance
         p_value = scores.hungarian_p
     else:
@@ -130,14 +135,14 @@ def verdict(scores: Agreement, k: int) -> str:
         p_value = scores.majority_p
     figures = f"({name} accuracy {found:.3f}, random clusters {chance:.3f})"
     if p_value > 0.01:
-        return f"These clusters follow emotion no better than chance {figures}."
+        return f"These clusters follow {what} no better than chance {figures}."
     above = (found - chance) / (1 - chance)
     if above < NEAR_CHANCE:
         return (
-            f"These clusters follow emotion hardly better than chance {figures}: the difference "
+            f"These clusters follow {what} hardly better than chance {figures}: the difference "
             "is real but near chance."
         )
-    return f"These clusters follow emotion better than chance {figures}."
+    return f"These clusters follow {what} better than chance {figures}."
 
 
 def as_metrics(scores: Agreement | None) -> dict[str, Any]:

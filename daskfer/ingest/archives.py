@@ -15,6 +15,7 @@ from typing import IO, Literal, Self
 
 from daskfer import storage
 from daskfer.errors import InputError, one_line
+from daskfer.faces import EMOTIONS
 from daskfer.ingest.decoding import BadImage
 from daskfer.ingest.images import LIMIT, PIECE, TOO_LARGE, gather
 from daskfer.ingest.listing import as_unicode, is_clutter, is_image
@@ -100,6 +101,8 @@ class ArchivedImages:
         Side of a face in pixels.
     first : int
         Number of the first image in the source.
+    classes : tuple of str
+        What folders may be named after.
     """
 
     path: str
@@ -107,15 +110,19 @@ class ArchivedImages:
     compression: str
     side: int
     first: int = 0
+    classes: tuple[str, ...] = EMOTIONS
 
     def pieces(self) -> Iterator[Rows]:
         """Read and decode them."""
         first = self.first
         with _entries(self.path, self.form, self.compression) as entries:
             images = (entry for entry in entries if is_image(entry.name))
-            while (rows := gather(first, self._contents(islice(images, PIECE)), self.side)).records:
+            while (rows := self._gathered(first, islice(images, PIECE))).records:
                 yield rows
                 first += rows.records
+
+    def _gathered(self, first: int, images: Iterator[_Entry]) -> Rows:
+        return gather(first, self._contents(images), self.side, self.classes)
 
     def _contents(
         self, images: Iterator[_Entry]

@@ -13,7 +13,7 @@ from pyarrow import types
 from daskfer.errors import InputError
 from daskfer.faces import UNKNOWN
 from daskfer.ingest.kernel import parse_texts
-from daskfer.ingest.labels import emotion_code, explain_emotion, explain_usage, usage_code
+from daskfer.ingest.labels import Reader, readers
 from daskfer.ingest.quarantine import BEGINNING, BadRow, explain_pixels
 from daskfer.ingest.rows import Rows
 
@@ -41,13 +41,18 @@ class Columns(Protocol):
     def side(self) -> int:
         """Side of the faces in pixels."""
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the labels' codes stand for."""
+
 
 def parse_batch(columns: Columns, first: int, batch: pa.RecordBatch) -> Rows:
     """Rows of consecutive records of a table, the first of which has the number `first`."""
     column, wanted = decoded(batch.column(columns.pixels)), columns.side * columns.side
     fine, pixels = parser_of(columns.path, batch.schema.field(columns.pixels))(column, wanted)
-    emotion, no_emotion = _codes(batch, columns.emotion, emotion_code, explain_emotion)
-    usage, no_usage = _codes(batch, columns.usage, usage_code, explain_usage)
+    classes, splits = readers(columns.classes)
+    emotion, no_emotion = _codes(batch, columns.emotion, classes)
+    usage, no_usage = _codes(batch, columns.usage, splits)
     no_pixels = {int(row): _explain(column[int(row)], wanted) for row in np.flatnonzero(~fine)}
     # Of several faults the pixels' counts, then the emotion's.
     reasons = no_usage | no_emotion | no_pixels
@@ -126,10 +131,7 @@ def _bytes_of(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _codes(
-    batch: pa.RecordBatch,
-    name: str | None,
-    code_of: Callable[[bytes], int | None],
-    explain: Callable[[bytes], str],
+    batch: pa.RecordBatch, name: str | None, reader: Reader
 ) -> tuple[np.ndarray, dict[int, str]]:
     """The code of each row's label, and the fault of each row whose label is none."""
     codes = np.full(batch.num_rows, UNKNOWN, np.int8)
@@ -144,9 +146,9 @@ def _codes(
     places = encoded.indices.fill_null(-1).to_numpy()
     for place, value in enumerate(encoded.dictionary.to_pylist()):
         text = value if isinstance(value, bytes) else str(value).encode()
-        code, rows = code_of(text), np.flatnonzero(places == place)
+        code, rows = reader.code_of(text), np.flatnonzero(places == place)
         if code is None:
-            faults |= dict.fromkeys(rows.tolist(), explain(text))
+            faults |= dict.fromkeys(rows.tolist(), reader.explain(text))
         else:
             codes[rows] = code
     return codes, faults

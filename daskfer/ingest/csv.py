@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from daskfer.errors import InputError
-from daskfer.faces import side_of
+from daskfer.faces import EMOTIONS, side_of
 from daskfer.ingest.lines import NEWLINE, RETURN
 from daskfer.ingest.quarantine import split_fields
 
@@ -41,6 +41,8 @@ class CsvLayout:
         The byte that ends its lines: a line feed, or the carriage return of old Macs.
     separator : str
         What separates its columns: a comma, a semicolon or a tab.
+    classes : tuple of str
+        What its labels may be.
     """
 
     columns: tuple[str, ...]
@@ -49,6 +51,7 @@ class CsvLayout:
     side: int
     newline: int = NEWLINE
     separator: str = ","
+    classes: tuple[str, ...] = EMOTIONS
 
     def column(self, name: str) -> int:
         """Index of the column with this name in any case, or -1."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from daskfer import storage
 from daskfer.errors import InputError, one_line
+from daskfer.faces import EMOTIONS
 from daskfer.ingest.decoding import BadImage, decode
 from daskfer.ingest.labels import folder_labels, is_split
 from daskfer.ingest.listing import as_unicode
@@ -29,7 +30,12 @@ _FETCHED = 16
 """Files behind a URL that are fetched side by side."""
 
 
-def gather(first: int, files: Iterable[tuple[str, list[str], bytes | BadImage]], side: int) -> Rows:
+def gather(
+    first: int,
+    files: Iterable[tuple[str, list[str], bytes | BadImage]],
+    side: int,
+    classes: tuple[str, ...] = EMOTIONS,
+) -> Rows:
     """Decode image files into rows.
 
     Parameters
@@ -37,10 +43,12 @@ def gather(first: int, files: Iterable[tuple[str, list[str], bytes | BadImage]],
     first : int
         Number of the first in its source.
     files : iterable of (name, folders, content)
-        The names of the folders may tell emotion and split; what could not be read has the
+        The names of the folders may tell class and split; what could not be read has the
         reason in place of its bytes.
     side : int
         Side of a face in pixels.
+    classes : tuple of str
+        What the labels may be.
     """
     good, pixels, names = [], [], []
     labels: list[tuple[int, int]] = []
@@ -58,7 +66,7 @@ def gather(first: int, files: Iterable[tuple[str, list[str], bytes | BadImage]],
             continue
         good.append(row)
         names.append(name)
-        labels.append(folder_labels(folders))
+        labels.append(folder_labels(folders, classes))
     emotion, usage = np.array(labels, np.int8).reshape(-1, 2).T
     return Rows(
         records=count,
@@ -86,18 +94,21 @@ class ImageFiles:
         Number of the first of them in the source.
     side : int
         Side of a face in pixels.
+    classes : tuple of str
+        What their folders may be named after.
     """
 
     root: str
     files: tuple[str, ...]
     first: int
     side: int
+    classes: tuple[str, ...] = EMOTIONS
 
     def pieces(self) -> Iterator[Rows]:
         """Read and decode them."""
         for start in range(0, len(self.files), PIECE):
             files = self.files[start : start + PIECE]
-            yield gather(self.first + start, self._contents(files), self.side)
+            yield gather(self.first + start, self._contents(files), self.side, self.classes)
 
     def _contents(
         self, files: tuple[str, ...]

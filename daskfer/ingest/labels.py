@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
 
 from daskfer.faces import EMOTIONS, UNKNOWN, USAGES
 
@@ -26,11 +29,6 @@ SPLIT_WORDS = {
 third."""
 
 _MISSING = {b"": UNKNOWN, b"nan": UNKNOWN}
-_EMOTIONS = _MISSING | {
-    word.encode(): code
-    for code, name in enumerate(EMOTIONS)
-    for word in (name, *SYNONYMS[name], str(code), f"{code}.0")
-}
 _USAGES = _MISSING | {
     word.encode(): code
     for code, name in enumerate(USAGES)
@@ -38,13 +36,58 @@ _USAGES = _MISSING | {
 }
 
 
-def emotion_code(text: bytes) -> int | None:
-    """The code of an emotion's number or word in any case, UNKNOWN for none, None for others.
+class Reader(NamedTuple):
+    """What gives the codes of a column's texts, and says why a text has none."""
+
+    code_of: Callable[[bytes], int | None]
+    explain: Callable[[bytes], str]
+
+
+def readers(classes: tuple[str, ...]) -> tuple[Reader, Reader]:
+    """What reads classes and splits; where there are no classes, all labels are passed over."""
+    if not classes:
+        passed = Reader(lambda text: UNKNOWN, shown)
+        return passed, passed
+    return (
+        Reader(partial(class_code, classes=classes), partial(explain_class, classes=classes)),
+        Reader(usage_code, explain_usage),
+    )
+
+
+def class_code(text: bytes, classes: tuple[str, ...] = EMOTIONS) -> int | None:
+    """The code of a class's number or word in any case, UNKNOWN for none, None for others.
 
     A whole number may end in ``.0``, as pandas writes a column in which some labels are missing.
+    A class that has a number for its name is meant by that, and not the class in that place.
     """
-    code = _EMOTIONS.get(text)
-    return code if code is not None else _EMOTIONS.get(text.strip().lower())
+    words = _words(classes)
+    code = words.get(text)
+    return code if code is not None else words.get(_folded(text))
+
+
+@lru_cache(maxsize=16)
+def _words(classes: tuple[str, ...]) -> dict[bytes, int]:
+    """What labels may say, in the case of `_folded`, and their codes."""
+    numbers = {
+        word.encode(): code for code in range(len(classes)) for word in (str(code), f"{code}.0")
+    }
+    return _MISSING | numbers | _names(classes)
+
+
+@lru_cache(maxsize=16)
+def _names(classes: tuple[str, ...]) -> dict[bytes, int]:
+    """Names of the classes, and other words for those that are emotions."""
+    names = {_folded(name.encode()): code for code, name in enumerate(classes)}
+    others = {
+        word.encode(): code
+        for code, name in enumerate(classes)
+        for word in SYNONYMS.get(name.casefold(), ())
+    }
+    return others | names
+
+
+def _folded(text: bytes) -> bytes:
+    return text.decode(errors="replace").strip().casefold().encode()
 
 
 def usage_code(text: bytes) -> int | None:
@@ -53,9 +96,12 @@ def usage_code(text: bytes) -> int | None:
     return code if code is not None else _USAGES.get(re.sub(rb"[\s_-]", b"", text).lower())
 
 
-def explain_emotion(text: bytes) -> str:
-    """Say that a text is no emotion."""
-    return f"unknown emotion: {shown(text)}, expected 0–6 or one of {', '.join(EMOTIONS)}"
+def explain_class(text: bytes, classes: tuple[str, ...] = EMOTIONS) -> str:
+    """Say that a text is no class."""
+    return (
+        f"unknown emotion: {shown(text)}, expected 0–{len(classes) - 1} or one of "
+        f"{', '.join(classes)}; other classes are told by ingest.classes"
+    )
 
 
 def explain_usage(text: bytes) -> str:
@@ -63,19 +109,19 @@ def explain_usage(text: bytes) -> str:
     return f"unknown Usage: {shown(text)}, expected one of {', '.join(USAGES)}"
 
 
-def folder_labels(folders: list[str]) -> tuple[int, int]:
-    """Emotion and split that the names of folders say, from the outermost in; UNKNOWN for none.
+def folder_labels(folders: list[str], classes: tuple[str, ...] = EMOTIONS) -> tuple[int, int]:
+    """Class and split that the names of folders say, from the outermost in; UNKNOWN for none.
 
     Words count, numbers do not: a folder called 3 may be a person's.
     """
     emotion = usage = UNKNOWN
     for folder in folders:
         name = folder.encode(errors="replace").strip()
-        if emotion_code(name) == UNKNOWN or usage_code(name) == UNKNOWN:
+        if name in _MISSING:
             continue
-        if name.isalpha() and (found := emotion_code(name)) is not None:
+        if (found := _names(classes).get(_folded(name))) is not None:
             emotion = found
-        elif (found := usage_code(name)) is not None:
+        elif (found := usage_code(name)) not in (None, UNKNOWN):
             usage = found
     return emotion, usage
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from daskfer import storage
 from daskfer.errors import InputError
-from daskfer.faces import side_of
+from daskfer.faces import EMOTIONS, side_of
 from daskfer.ingest.arrow import (
     decoded,
     is_label,
@@ -60,6 +60,8 @@ class ParquetLayout:
         The names of the columns with the labels.
     side : int
         Side of its faces in pixels: the most frequent one among its first rows.
+    classes : tuple of str
+        What its labels may be.
     """
 
     path: str
@@ -68,6 +70,7 @@ class ParquetLayout:
     emotion: str | None
     usage: str | None
     side: int
+    classes: tuple[str, ...] = EMOTIONS
 
     @property
     def rows(self) -> int:

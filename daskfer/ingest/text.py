@@ -10,7 +10,7 @@ import numpy as np
 from daskfer import storage
 from daskfer.faces import UNKNOWN
 from daskfer.ingest.csv import MAX_ROW_BYTES, CsvLayout
-from daskfer.ingest.labels import emotion_code, explain_emotion, explain_usage, usage_code
+from daskfer.ingest.labels import Reader, readers
 from daskfer.ingest.quarantine import BEGINNING, BadRow, explain_row
 from daskfer.ingest.rows import Rows
 
@@ -211,9 +211,10 @@ class _Batch:
         reasons = {
             int(row): self._explain(*places[row, :2].tolist()) for row in np.flatnonzero(~good)
         }
-        emotion, wrong = self._codes(fields[:records, 0], good, emotion_code, explain_emotion)
+        classes, splits = readers(layout.classes)
+        emotion, wrong = self._codes(fields[:records, 0], good, classes)
         reasons |= wrong
-        usage, wrong = self._codes(fields[:records, 1], good, usage_code, explain_usage)
+        usage, wrong = self._codes(fields[:records, 1], good, splits)
         reasons |= {row: reason for row, reason in wrong.items() if row not in reasons}
         for row in np.flatnonzero(places[:, 1] - places[:, 0] > MAX_ROW_BYTES):
             reasons[int(row)] = f"row too long: more than {MAX_ROW_BYTES:,} bytes"
@@ -230,23 +231,19 @@ class _Batch:
         return found, position, lines
 
     def _codes(
-        self,
-        places: np.ndarray,
-        good: np.ndarray,
-        code_of: Callable[[bytes], int | None],
-        explain: Callable[[bytes], str],
+        self, places: np.ndarray, good: np.ndarray, reader: Reader
     ) -> tuple[np.ndarray, dict[int, str]]:
         """The codes of a column's texts, and the reasons of those that have none."""
         data = self.window.data
         # A row that broke off before this column has no text here, and no code.
-        codes = [code_of(data[start:end]) for start, end in places.tolist()]
+        codes = [reader.code_of(data[start:end]) for start, end in places.tolist()]
         wrong: dict[int, str] = {}
         for row, code in enumerate(codes) if None in codes else ():
             if code is None:
                 codes[row] = UNKNOWN
                 if good[row]:
                     start, end = places[row].tolist()
-                    wrong[row] = explain(data[start:end].strip())
+                    wrong[row] = reader.explain(data[start:end].strip())
         return np.array(codes, np.int8), wrong
 
     def _explain(self, start: int, end: int) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from daskfer import __version__
-from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.faces import UNKNOWN
 from daskfer.naming import Names
 from daskfer.recipe import Recipe
-from daskfer.report.words import count, file_name, look_up, score
+from daskfer.report.words import classes_of, count, file_name, look_up, score
 
 CARD = "MODEL_CARD.md"
 
@@ -143,6 +143,11 @@ def literal(text: str) -> str:
     return f"{fence}{pad}{plain}{pad}{fence}"
 
 
+def _cell(name: str) -> str:
+    """A name in a table: as it is where it is plain words, which no reader takes for more."""
+    return name if re.fullmatch(r"[\w ]+", name) else literal(name).replace("|", "\\|")
+
+
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
@@ -199,10 +204,14 @@ def _figures(metrics: Mapping[str, Any]) -> list[str]:
         parts.insert(0, literal(str(verdict)))
     if table := look_up(metrics, "classifier", "test_confusion"):
         parts.append("Test rows by their true label (a line each) and by what the classifier says:")
-        head = ["| |" + "".join(f" {name} |" for name in EMOTIONS), "|---" * 8 + "|"]
+        classes = [_cell(name) for name in classes_of(metrics)]
+        head = [
+            "| |" + "".join(f" {name} |" for name in classes),
+            "|---" * (1 + len(classes)) + "|",
+        ]
         rows = [
             f"| {name} |" + "".join(f" {count(cell)} |" for cell in row)
-            for name, row in zip(EMOTIONS, table, strict=True)
+            for name, row in zip(classes, table, strict=True)
         ]
         parts.append("\n".join(head + rows))
     if notes := look_up(metrics, "notes"):

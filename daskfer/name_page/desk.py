@@ -15,6 +15,7 @@ from daskfer.name_page.gallery import Gallery, Tile
 from daskfer.name_page.pictures import COLUMNS, average_face, sheet_png, tile_side
 from daskfer.names_file import take_over
 from daskfer.naming import Given
+from daskfer.recipe import code_of
 from daskfer.run_folder import RunFolder
 
 AHEAD = 4
@@ -32,11 +33,11 @@ class Desk:
     log : Log
     gallery : Gallery
     emotion : int8 array (n,)
-        True emotions of all faces, or UNKNOWN; read only where a person asks for the accuracy.
+        True classes of all faces, or UNKNOWN; read only where a person asks for the accuracy.
     title : str
         What the run is called.
     categories : tuple of str
-        Names to choose from, unless a person states others.
+        Names to choose from, unless a person states others; by default the classes.
     """
 
     def __init__(
@@ -45,10 +46,10 @@ class Desk:
         gallery: Gallery,
         emotion: np.ndarray,
         title: str,
-        categories: tuple[str, ...] = EMOTIONS,
+        categories: tuple[str, ...] | None = None,
     ) -> None:
         self.log, self.gallery, self.title = log, gallery, title
-        self._emotion, self._categories = emotion, categories
+        self._emotion, self._categories = emotion, categories or log.classes
         self._average: np.ndarray | None = None
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.RLock()
@@ -162,14 +163,16 @@ class Desk:
 
     def _accuracy(self, named: list[Group]) -> dict[str, Any]:
         """How many labelled faces of named groups have the right name, and what chance gives."""
-        answers = self.log.answers
-        right, most = 0, np.zeros(len(EMOTIONS), np.int64)
-        if any(answers.said[group.key] not in EMOTIONS for group in named):
-            return {"why": "the labels of the faces know only the seven emotions"}
+        answers, classes = self.log.answers, self.log.classes
+        right, most = 0, np.zeros(len(classes), np.int64)
         for group in named:
+            code = code_of(str(answers.said[group.key]), classes)
+            if code == UNKNOWN:
+                known = "the seven emotions" if classes == EMOTIONS else ", ".join(classes)
+                return {"why": f"the labels of the faces know only {known}"}
             true = self._emotion[self.gallery.members(group)]
-            counts = np.bincount(true[true != UNKNOWN], minlength=len(EMOTIONS))
-            right += int(counts[EMOTIONS.index(str(answers.said[group.key]))])
+            counts = np.bincount(true[true != UNKNOWN], minlength=len(classes))
+            right += int(counts[code])
             most += counts
         faces = int(most.sum())
         if not faces:

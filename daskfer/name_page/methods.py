@@ -8,18 +8,23 @@ from daskfer.answers import Group
 from daskfer.errors import InputError
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.name_page.gallery import Gallery
+from daskfer.naming import among
 
 
-def names_by(how: str, gallery: Gallery, emotion: np.ndarray) -> dict[str, str | None]:
+def names_by(
+    how: str, gallery: Gallery, emotion: np.ndarray, classes: tuple[str, ...] = EMOTIONS
+) -> dict[str, str | None]:
     """The name of each cluster, with those that splits made; None where it gets none.
 
     Parameters
     ----------
     how : {"facs", "dominant"}
-        By action units, or by the most frequent true emotion of the fitted faces.
+        By action units, or by the most frequent true class of the fitted faces.
     gallery : Gallery
     emotion : int8 array (n,)
-        True emotions of all faces, or UNKNOWN; read for ``dominant`` only.
+        True classes of all faces, or UNKNOWN; read for ``dominant`` only.
+    classes : tuple of str
+        What true labels may be.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def names_by(how: str, gallery: Gallery, emotion: np.ndarray) -> dict[str, str |
                     "--how facs: this run's recipe measures no action units; expected one with "
                     "represent.method=expression"
                 )
-            codes.append(hint.emotion)
+            codes.append(int(among(np.array([hint.emotion]), classes)[0]))
             continue
         true = emotion[gallery.members(group)]
         true = true[true != UNKNOWN]
@@ -45,6 +50,5 @@ def names_by(how: str, gallery: Gallery, emotion: np.ndarray) -> dict[str, str |
         reason = "no face has a label" if how == "dominant" else "none shows an emotion clearly"
         raise InputError(f"--how {how} names no cluster: {reason}")
     return {
-        str(number): None if code == UNKNOWN else EMOTIONS[code]
-        for number, code in enumerate(codes)
+        str(number): None if code == UNKNOWN else classes[code] for number, code in enumerate(codes)
     }

@@ -1,4 +1,4 @@
-"""Names that clusters may have: the seven emotions, and names of the user's own behind them."""
+"""Names that faces and clusters may have: a set's classes, and a user's own behind them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from daskfer.faces import EMOTIONS, UNKNOWN
 LONGEST_NAME = 60
 FEWEST_NAMES = 2
 MOST_NAMES = 100
-"""Names that a list may have; with the seven emotions their codes still fit in an int8."""
+"""Names that a list may have."""
+
+MOST_CATEGORIES = 120
+"""Classes and names of one's own together: their codes are int8."""
 
 
 def fault_of(name: Any) -> str:
@@ -60,10 +63,12 @@ def checked_names(key: str, names: Any) -> tuple[str, ...]:
     return found
 
 
-def categories_of(names: Iterable[str] | None) -> tuple[str, ...]:
-    """What codes stand for: the seven emotions (0–6), and those of the names that are none."""
-    own = [name for name in names or () if name.casefold() not in EMOTIONS]
-    return (*EMOTIONS, *own)
+def categories_of(
+    names: Iterable[str] | None, classes: tuple[str, ...] = EMOTIONS
+) -> tuple[str, ...]:
+    """What codes stand for: a set's classes first, and behind them the names that are none."""
+    known = {name.casefold() for name in classes}
+    return (*classes, *(name for name in names or () if name.casefold() not in known))
 
 
 def code_of(name: str, categories: tuple[str, ...]) -> int:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import yaml
 
-from daskfer.recipe.categories import checked_names
+from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.recipe.categories import MOST_CATEGORIES, categories_of, checked_names, code_of
 from daskfer.recipe.expression import Expression, Parts
 from daskfer.recipe.values import check
 
@@ -23,20 +24,30 @@ NEEDS_A_NUMBER = {
 
 @dataclass(frozen=True)
 class Ingest:
-    """How faces are read: share of bad rows that is tolerated, what duplicates may do, the size.
+    """How faces are read: share of bad rows that is tolerated, what duplicates may do, the size,
+    and what labels may be.
 
     `size` is the side in pixels that faces are brought to. With ``auto``, faces in tables stay
-    as they are, and images get the size of these, or 48.
+    as they are, and images get the size of these, or 48. `classes` are the labels of a set that
+    has others than the seven emotions; in tables, numbers from 0 stand for them too.
     """
 
     max_bad: float = 0.01
     duplicates: Literal["keep", "drop-from-fit", "keep-one"] = "drop-from-fit"
     size: int | Literal["auto"] = "auto"
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         check(0 <= self.max_bad <= 1, f"ingest.max_bad={self.max_bad}: expected 0 to 1")
         if isinstance(self.size, int):
             check(2 <= self.size <= 1024, f"ingest.size={self.size}: expected 2 to 1024, or auto")
+        if self.classes is not None:
+            checked_names("ingest.classes", self.classes)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What labels may be, in the order of their codes."""
+        return EMOTIONS if self.classes is None else self.classes
 
 
 @dataclass(frozen=True)
@@ -266,7 +277,7 @@ class NameByFile:
 class NameByPage:
     """Clusters stay unnamed until a person names them, after the run (``daskfer name``).
 
-    `categories` are the names that are offered there; by default the seven emotions.
+    `categories` are the names that are offered there; by default what labels may be.
     """
 
     how: Literal["page"] = "page"
@@ -281,7 +292,8 @@ class NameByPage:
 class NameByFacs:
     """Each cluster gets the emotion that its faces' action units tell (see `daskfer.facs`).
 
-    One whose emotion is not told by `margin` more than the next stays unnamed. Reads no label.
+    One whose emotion is not told by `margin` more than the next stays unnamed, and so does one
+    whose emotion is none of the set's classes. Reads no label.
     """
 
     how: Literal["facs"] = "facs"
@@ -392,6 +404,23 @@ class Recipe:
     def __post_init__(self) -> None:
         check(0 <= self.seed < 2**32, f"seed={self.seed}: expected 0 to 4294967295")
         check(self.block_rows >= 64, f"block_rows={self.block_rows}: expected 64 or more")
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        """Refuse names that cannot come together with the set's classes."""
+        classes = self.ingest.labels
+        if isinstance(self.name, NameByFacs):
+            check(
+                any(code_of(name, classes) != UNKNOWN for name in EMOTIONS),
+                "name.how=facs tells the seven emotions, and none of ingest.classes is one: use "
+                "--set name.how=page, or name.how=dominant",
+            )
+        names = categories_of(getattr(self.name, "categories", None), classes)
+        check(
+            len(names) <= MOST_CATEGORIES,
+            f"ingest.classes and name.categories have {len(names)} names together: expected at "
+            f"most {MOST_CATEGORIES}",
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain values, in the order of the stages."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskfer.classify import chance_accuracy
-from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.report.sentences import labelled
+from daskfer.faces import UNKNOWN
+from daskfer.report.sentences import beyond, labelled
 from daskfer.report.words import look_up, percent, score
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def head_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure, ...]:
     """The figures of the page's head: clusters against labels, classifier, and compactness."""
     unlabelled = "not recorded" if labelled(result) else "no fitted row states its emotion"
     matched, k = "", look_up(metrics, "cluster", "k")
-    if k is not None and k > len(EMOTIONS):
-        matched = f" With {k:,} clusters only {len(EMOTIONS)} can be matched, which keeps it low."
+    classes = len(result.names.classes)
+    if k is not None and k > classes:
+        matched = f" With {k:,} clusters only {classes} can be matched, which keeps it low."
     return (
         figure(
             "One-to-one accuracy",
@@ -125,16 +126,12 @@ def head_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure, ...]:
     )
 
 
-BEYOND = "names beyond the seven emotions are in use"
-"""Why true labels, which are emotions, do not score the classifier."""
-
-
 def missing_test(result: Result, metrics: dict[str, Any]) -> str:
     """Why there is no accuracy on test faces."""
     if look_up(metrics, "classifier") is None:
         return "no classifier was trained"
-    if result.names.beyond_emotions:
-        return BEYOND
+    if result.names.beyond_classes:
+        return beyond(result)
     if look_up(metrics, "rows", "test") == 0:
         return "no rows were held out for the test"
     return "no test row states its emotion"
@@ -145,8 +142,8 @@ def classifier_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure,
     selection, emotion = result.selection, result.faces.table.emotion
     pseudo = result.names.of(result.clusters.cluster[selection.fit])
     unlabelled = "none of these rows states its emotion"
-    if result.names.beyond_emotions:
-        unlabelled = BEYOND
+    if result.names.beyond_classes:
+        unlabelled = beyond(result)
     constant = "always answering their most frequent emotion"
     tested = emotion[selection.test]
     found: dict[str, Any] = look_up(metrics, "classifier") or {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from daskfer.evaluate.external import contingency
-from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.faces import UNKNOWN
 from daskfer.report import sheets
 from daskfer.report.heat import Counts, HeatRow, heat_rows
 from daskfer.report.words import MISSING, count, emotion_name, percent, plural, score
@@ -45,7 +45,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Card:
-    """One cluster; `base` is the share of its name's emotion in all fitted faces.
+    """One cluster; `base` is the share of its name's class in all fitted faces.
 
     `told` are the action units that tell its name, and how surely; empty where none were read.
     """
@@ -73,7 +73,7 @@ def cards(result: Result) -> tuple[Card, ...]:
     fit, emotion = result.selection.fit, result.faces.table.emotion
     cluster = result.clusters.cluster[fit]
     shown = largest(result)
-    table = contingency(cluster, emotion[fit], len(result.names.rows))
+    table = contingency(cluster, emotion[fit], len(result.names.rows), len(result.names.classes))
     # One sort instead of one search a cluster: a run may have thousands.
     order = np.argsort(cluster, kind="stable")
     bounds = np.searchsorted(cluster[order], [shown, shown + 1])
@@ -114,9 +114,15 @@ def _card(
         *_purity(result, table, number),
         score(float(np.median(confidence))) if len(members) else MISSING,
         _told(result, number),
-        _bars(table, number),
+        _bars(table, number, result.names.classes),
         tuple(
-            _sheet(heading, alt.format(plural(len(chosen), "face")), emotion[chosen], faces)
+            _sheet(
+                heading,
+                alt.format(plural(len(chosen), "face")),
+                emotion[chosen],
+                faces,
+                result.names.classes,
+            )
             for (heading, alt, chosen), faces in zip(both, pictures, strict=True)
             if len(chosen)
         ),
@@ -136,15 +142,17 @@ def _purity(result: Result, table: np.ndarray, number: int) -> tuple[str, str]:
     code, purity = int(result.names.emotion[number]), float(result.names.purity[number])
     if code == UNKNOWN:
         return "none without a name", ""
-    if code >= len(EMOTIONS):
+    if code >= len(result.names.classes):
         return "no true label is called so", ""
     if np.isnan(purity):
         return MISSING, ""
-    return f"{percent(purity)} are {EMOTIONS[code]}", percent(table[:, code].sum() / table.sum())
+    return f"{percent(purity)} are {result.names.classes[code]}", percent(
+        table[:, code].sum() / table.sum()
+    )
 
 
-def _bars(table: np.ndarray, number: int) -> tuple[Bar, ...]:
-    """Shares of the emotions in a cluster beside those in all; none where none is known."""
+def _bars(table: np.ndarray, number: int, classes: tuple[str, ...]) -> tuple[Bar, ...]:
+    """Shares of the classes in a cluster beside those in all; none where none is known."""
     if table[number].sum() == 0:
         return ()
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
@@ -154,14 +162,16 @@ def _bars(table: np.ndarray, number: int) -> tuple[Bar, ...]:
     return tuple(
         Bar(name, round(share / most, 4), percent(share), round(chance / most, 4))
         for name, share, chance in zip(
-            EMOTIONS, shares[number].tolist(), overall.tolist(), strict=True
+            classes, shares[number].tolist(), overall.tolist(), strict=True
         )
     )
 
 
-def _sheet(title: str, alt: str, emotion: np.ndarray, faces: np.ndarray) -> Sheet:
+def _sheet(
+    title: str, alt: str, emotion: np.ndarray, faces: np.ndarray, classes: tuple[str, ...]
+) -> Sheet:
     found = Counter(emotion[emotion != UNKNOWN].tolist()).most_common()
-    words = ", ".join(f"{number} {EMOTIONS[code]}" for code, number in found)
+    words = ", ".join(f"{number} {classes[code]}" for code, number in found)
     words = f"True emotions: {words}" if words else "True emotions not known"
     picture = sheets.sheet(faces)
     height, width, _ = picture.shape
@@ -175,7 +185,9 @@ def emotion_rows(result: Result) -> tuple[HeatRow, ...]:
     """
     fit = result.selection.fit
     numbers = result.clusters.cluster[fit]
-    table = contingency(numbers, result.faces.table.emotion[fit], len(result.names.rows))
+    table = contingency(
+        numbers, result.faces.table.emotion[fit], len(result.names.rows), len(result.names.classes)
+    )
     if table.sum() == 0:
         return ()
     shown, names = largest(result), result.names.emotion

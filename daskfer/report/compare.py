@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from daskfer import storage
-from daskfer.faces import EMOTIONS
 from daskfer.report import heat, words
 from daskfer.report.graphs.recalls import recall_and_chance
 from daskfer.report.heat import HeatRow
@@ -64,6 +63,7 @@ class Side:
     verdict: str
     notes: tuple[str, ...]
     confusion: tuple[HeatRow, ...]
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ def _side(run: str, metrics: dict[str, Any], inputs: list[dict[str, Any]]) -> Si
         words.listed([words.file_name(str(source["path"])) for source in inputs]),
         str(look_up(metrics, "verdict") or "This run has no verdict."),
         tuple(str(note) for note in look_up(metrics, "notes") or ()),
-        heat.confusion_rows(confusion) if confusion else (),
+        heat.confusion_rows(confusion, words.classes_of(metrics)) if confusion else (),
+        words.classes_of(metrics),
     )
 
 
@@ -137,22 +138,26 @@ def _line(
 
 def _recalls(metrics: list[dict[str, Any]]) -> tuple[Line, ...]:
     """Recall by class on test faces beside chance; nothing where neither run has any."""
-    found = []
-    for each in metrics:
-        confusion = look_up(each, "classifier", "test_confusion")
-        table = np.asarray(confusion or np.zeros((len(EMOTIONS), len(EMOTIONS))), np.int64)
-        found.append(recall_and_chance(table))
-    lines = []
-    for code, name in enumerate(EMOTIONS):
-        first, second = (
-            (words.percent(float(recall[code])), words.percent(float(chance[code])))
-            if np.isfinite(recall[code])
-            else (SELDOM, "")
-            for recall, chance in found
+    first, second = map(_recalls_of, metrics)
+    return tuple(
+        Line(name, (first.get(name, (SELDOM, "")), second.get(name, (SELDOM, ""))))
+        for name in first | second
+    )
+
+
+def _recalls_of(metrics: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Recall and chance, as they are written, of each class that was tested."""
+    confusion = look_up(metrics, "classifier", "test_confusion")
+    if not confusion:
+        return {}
+    recall, chance = recall_and_chance(np.asarray(confusion, np.int64))
+    return {
+        name: (words.percent(value), words.percent(guess))
+        for name, value, guess in zip(
+            words.classes_of(metrics), recall.tolist(), chance.tolist(), strict=True
         )
-        if (first, second) != ((SELDOM, ""), (SELDOM, "")):
-            lines.append(Line(name, (first, second)))
-    return tuple(lines)
+        if np.isfinite(value)
+    }
 
 
 def _changes(metrics: list[dict[str, Any]]) -> tuple[tuple[str, str, str], ...]:
@@ -190,4 +195,4 @@ def write_comparison(path: str, first: str, second: str) -> None:
     """
     page = compare(first, second)
     template = environment().get_template("compare.html.j2")
-    storage.write_text(path, template.render(page=page, emotions=EMOTIONS))
+    storage.write_text(path, template.render(page=page))

@@ -38,9 +38,9 @@ class HeatRow:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a row is made from: counts, int (7,), and the column of its own emotion, if any.
+    """What a row is made from: counts, int (c,), and the column of its own class, if any.
 
-    A name that is no emotion has no column.
+    A name that is no class has no column.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Counts:
 
 
 def heat_rows(lines: list[Counts], overall: np.ndarray) -> tuple[HeatRow, ...]:
-    """Rows of a table, and a last one of `overall`, int (7,), the counts of all."""
+    """Rows of a table, and a last one of `overall`, int (c,), the counts of all."""
     lines = [*lines, Counts("all", overall)]
     shares = [line.counts / max(int(line.counts.sum()), 1) for line in lines]
     most = max(float(share.max()) for share in shares) or 1.0
@@ -78,8 +78,10 @@ def _row(line: Counts, shares: np.ndarray, most: float, summary: bool) -> HeatRo
     return HeatRow(line.name, line.detail, cells, count(total), summary)
 
 
-def confusion_rows(confusion: list[list[int]]) -> tuple[HeatRow, ...]:
-    """Rows of a confusion matrix: true emotions in rows, predicted ones in columns."""
+def confusion_rows(
+    confusion: list[list[int]], classes: tuple[str, ...] = EMOTIONS
+) -> tuple[HeatRow, ...]:
+    """Rows of a confusion matrix: true classes in rows, predicted ones in columns."""
     table = np.asarray(confusion, np.int64)
-    lines = [Counts(name, table[code], own=code) for code, name in enumerate(EMOTIONS)]
+    lines = [Counts(name, table[code], own=code) for code, name in enumerate(classes)]
     return heat_rows(lines, table.sum(axis=0))

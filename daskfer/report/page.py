@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from daskfer import storage
-from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.faces import UNKNOWN
 from daskfer.ingest.quarantine import by_reason
 from daskfer.report import beside, clusters, graphs, heat, sentences, words
 from daskfer.report.beside import Figure
@@ -97,7 +97,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Page:
-    """All sections in data order; `graphs` by section, and `sprite` the faces of the maps."""
+    """All sections in data order; `graphs` by section, and `sprite` the faces of the maps.
+
+    `classes` are what labels may be.
+    """
 
     head: Head
     rows: Rows
@@ -107,6 +110,7 @@ class Page:
     computed: Computed
     graphs: dict[str, tuple[Drawing, ...]]
     sprite: Markup
+    classes: tuple[str, ...]
 
 
 def gather(
@@ -130,6 +134,7 @@ def gather(
             for section in drawn
         },
         Markup(sprite),
+        result.names.classes,
     )
 
 
@@ -173,24 +178,27 @@ def _rows(result: Result, metrics: dict[str, Any]) -> Rows:
         sentences.held_out(result),
         tuple(counts),
         tuple((why, words.count(number)) for why, number in reasons),
-        _class_bars(emotion[selection.fit]),
+        _class_bars(emotion[selection.fit], result.names.classes),
         int((emotion[selection.fit] == UNKNOWN).sum()),
-        tuple(words.count(number) for number in _class_counts(emotion[selection.test])),
+        tuple(
+            words.count(number)
+            for number in _class_counts(emotion[selection.test], result.names.classes)
+        ),
     )
 
 
-def _class_counts(emotion: np.ndarray) -> list[int]:
-    found: list[int] = np.bincount(emotion[emotion != UNKNOWN], minlength=len(EMOTIONS)).tolist()
+def _class_counts(emotion: np.ndarray, classes: tuple[str, ...]) -> list[int]:
+    found: list[int] = np.bincount(emotion[emotion != UNKNOWN], minlength=len(classes)).tolist()
     return found
 
 
-def _class_bars(emotion: np.ndarray) -> tuple[Bar, ...]:
-    counts = _class_counts(emotion)
+def _class_bars(emotion: np.ndarray, classes: tuple[str, ...]) -> tuple[Bar, ...]:
+    counts = _class_counts(emotion, classes)
     if not any(counts):
         return ()
     return tuple(
         Bar(name, round(number / max(counts), 4), words.count(number))
-        for name, number in zip(EMOTIONS, counts, strict=True)
+        for name, number in zip(classes, counts, strict=True)
     )
 
 
@@ -219,7 +227,7 @@ def _classifier(result: Result, metrics: dict[str, Any]) -> ClassifierSection:
         sentences.classifier(result, metrics),
         sentences.never_predicted(metrics),
         beside.classifier_figures(result, metrics),
-        heat.confusion_rows(confusion) if confusion else (),
+        heat.confusion_rows(confusion, result.names.classes) if confusion else (),
     )
 
 
@@ -256,7 +264,7 @@ def environment() -> Environment:
 
 def render(page: Page) -> str:
     """The HTML of a page; whatever comes from the run is escaped."""
-    return environment().get_template("report.html.j2").render(page=page, emotions=EMOTIONS)
+    return environment().get_template("report.html.j2").render(page=page)
 
 
 def write_report(

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.report.words import count, file_name, listed, look_up, percent, plural, score
+from daskfer.report.words import (
+    classes_of,
+    count,
+    file_name,
+    listed,
+    look_up,
+    percent,
+    plural,
+    score,
+)
 
 if TYPE_CHECKING:
     from daskfer.pipeline import Result
@@ -41,6 +50,12 @@ def steps(result: Result) -> tuple[tuple[str, str], ...]:
     return tuple(shown)
 
 
+def beyond(result: Result) -> str:
+    """Why true labels, which are other names, do not score the classifier."""
+    known = "the seven emotions" if result.names.classes == EMOTIONS else "the classes"
+    return f"names beyond {known} are in use"
+
+
 def labelled(result: Result) -> bool:
     """Whether any fitted row states its emotion."""
     return bool((result.faces.table.emotion[result.selection.fit] != UNKNOWN).any())
@@ -67,8 +82,15 @@ def introduction(result: Result) -> str:
         return grouped + "No fitted row states its emotion, so the groups can only be looked at."
     return grouped + (
         "The groups were then compared with the true emotions, and what came out stands here "
-        "beside what chance gives."
+        "beside what chance gives." + _own_classes(result.names.classes)
     )
+
+
+def _own_classes(classes: tuple[str, ...]) -> str:
+    """What the report means by an emotion, where labels are others than the seven."""
+    if classes == EMOTIONS:
+        return ""
+    return f" Where it says emotion, it means the classes of this set: {listed(classes)}."
 
 
 def held_out(result: Result) -> str:
@@ -179,16 +201,16 @@ def classifier(result: Result, metrics: dict[str, Any]) -> str:
     """What the classifier is worth on test faces, in words."""
     found = look_up(metrics, "classifier")
     accuracy, chance = look_up(found, "test_accuracy"), look_up(found, "chance_accuracy")
-    if result.names.beyond_emotions:
+    if result.names.beyond_classes:
         return (
-            "What it is worth cannot be said: names beyond the seven emotions are in use, and the "
-            "labels of the faces are emotions."
+            f"What it is worth cannot be said: {beyond(result)}, and the labels of the faces are "
+            "none of these."
         )
     if accuracy is None or chance is None:
         return "What it is worth cannot be said: there are no test faces of known emotion."
     tested = result.faces.table.emotion[result.selection.test]
     known = tested[tested != UNKNOWN]
-    answer = EMOTIONS[int(np.bincount(known).argmax())] if len(known) else "the same"
+    answer = result.names.classes[int(np.bincount(known).argmax())] if len(known) else "the same"
     beside = (
         f"it is right on {percent(accuracy)} of {count(len(known))} test faces, and always "
         f"answering “{answer}” would be on {percent(chance)}"
@@ -208,7 +230,7 @@ def never_predicted(metrics: dict[str, Any]) -> str:
         return ""
     table = np.asarray(confusion)
     absent = (table.sum(axis=0) == 0) & (table.sum(axis=1) > 0)
-    names = [name for name, never in zip(EMOTIONS, absent, strict=True) if never]
+    names = [name for name, never in zip(classes_of(metrics), absent, strict=True) if never]
     return f"It never answers {listed(names, 'or')}." if names else ""
 
 

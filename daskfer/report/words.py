@@ -26,6 +26,11 @@ def look_up(metrics: Any, *keys: str) -> Any:
     return metrics
 
 
+def classes_of(metrics: Any) -> tuple[str, ...]:
+    """What the labels of a run may be, from its metrics.json."""
+    return tuple(look_up(metrics, "classes") or EMOTIONS)
+
+
 def count(value: float | None) -> str:
     """A whole number with commas."""
     return MISSING if value is None else f"{int(value):,}"

@@ -77,10 +77,12 @@ def train(
         emotion, confidence = predictions(context, learned, np.arange(len(table.emotion)))
 
         def scored(rows: np.ndarray) -> Scores:
-            if names.beyond_emotions:
-                # True labels are emotions: beside other names they say nothing.
+            if names.beyond_classes:
+                # True labels are none of these names: beside them they say nothing.
                 return Scores(None, None, None, None)
-            return classify.score(emotion[rows], table.emotion[rows], confidence[rows])
+            return classify.score(
+                emotion[rows], table.emotion[rows], confidence[rows], len(names.classes)
+            )
 
         return Trained(
             learned.classifier,
@@ -121,9 +123,9 @@ def learn(
     trust = None if names.score is None else names.score.astype(np.float64)
     known = (names.emotion,) if trust is None else (names.emotion, trust)
     ingredients = [clusters.key, array_fingerprint(*known)]
-    if names.beyond_emotions:
+    if names.beyond_classes or names.classes != EMOTIONS:
         # Their codes stand for other names in other runs, and a description may tell them.
-        ingredients += names.categories[len(EMOTIONS) :]
+        ingredients += names.categories[0 if names.classes != EMOTIONS else len(EMOTIONS) :]
     return _learned(
         context, seen, tuple(ingredients), chosen, clusters.cluster, trust, names.categories
     )
@@ -139,7 +141,8 @@ def learn_labels(
         drawn = drawn_rows(emotion, method.train_rows, seed, "classify-rows")
         return rows[drawn], emotion[drawn], []
 
-    return _learned(context, seen, ("labels", seen.key, array_fingerprint(rows, emotion)), chosen)
+    ingredients = ("labels", seen.key, array_fingerprint(rows, emotion))
+    return _learned(context, seen, ingredients, chosen, categories=context.recipe.ingest.labels)
 
 
 def _learned(
@@ -256,7 +259,8 @@ def score(context: Context, table: FaceTable, learned: Learned, positions: np.nd
     if len(positions) == 0:
         return Scores(None, None, None, None)
     emotion, confidence = predictions(context, learned, positions)
-    return classify.score(emotion, table.emotion[positions], confidence)
+    classes = len(context.recipe.ingest.labels)
+    return classify.score(emotion, table.emotion[positions], confidence, classes)
 
 
 def predictions(

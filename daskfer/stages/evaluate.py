@@ -15,7 +15,7 @@ from daskfer.engine import Handle
 from daskfer.evaluate import external, folds, internal
 from daskfer.evaluate.external import Agreement, agreement
 from daskfer.evaluate.silhouette import scored_rows, silhouette_on
-from daskfer.faces import UNKNOWN, FaceTable
+from daskfer.faces import EMOTIONS, UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import redundant_count
 from daskfer.mixture import Mixture
 from daskfer.naming import Names
@@ -61,6 +61,7 @@ def evaluate(
             table.emotion[fitted],
             len(clusters.centers),
             recipe.seed,
+            len(recipe.ingest.labels),
         )
     return Evaluation(summary, scores)
 
@@ -236,7 +237,7 @@ def figures(
     found: Evaluation,
 ) -> dict[str, Any]:
     """The figures of metrics.json but for time, memory and versions."""
-    table = faces.table
+    table, classes = faces.table, context.recipe.ingest.labels
     tested = table.emotion[selection.test]
     used = [*selection.labels_used, *names.labels_used]
     scored = trained is not None and any(
@@ -249,6 +250,7 @@ def figures(
     if not isinstance(context.recipe.reduce, NoReduction):
         explained = reducer.explained_share
     return {
+        "classes": list(classes),
         "rows": {
             "read": faces.read,
             "quarantined": len(faces.bad),
@@ -275,7 +277,7 @@ def figures(
         ],
         "verdict": None
         if found.agreement is None
-        else external.verdict(found.agreement, found.internal["k"]),
+        else external.verdict(found.agreement, found.internal["k"], classes),
     }
 
 
@@ -308,10 +310,11 @@ def _notes(
     if len(known) and (known == known[0]).all():
         notes.append("all labels of the test are the same: the scores beside them say nothing")
     notes += trained.notes if trained is not None else ()
-    if trained is not None and names.beyond_emotions:
+    if trained is not None and names.beyond_classes:
+        beyond = "the seven emotions" if names.classes == EMOTIONS else "the classes of the labels"
         notes.append(
-            "names beyond the seven emotions are in use, so the labels of the faces cannot score "
-            "the second model"
+            f"names beyond {beyond} are in use, so the labels of the faces cannot score the second "
+            "model"
         )
     elif trained is not None and len(selection.test) == 0:
         notes.append("no rows are held out, so the second model could not be tested")

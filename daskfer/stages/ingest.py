@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import yaml
 
 from daskfer import storage
 from daskfer.blocks import BlockFiles, starts_of
-from daskfer.faces import UNKNOWN, FaceTable
+from daskfer.errors import RecipeError
+from daskfer.faces import EMOTIONS, UNKNOWN, FaceTable
 from daskfer.ingest.duplicates import difference_hashes, digests
 from daskfer.ingest.finding import check_unchanged
 from daskfer.ingest.quarantine import BadRow, check_share, none_is_a_face
@@ -19,9 +22,13 @@ from daskfer.ingest.rows import Part, Rows, in_blocks
 from daskfer.ingest.sizes import resized
 from daskfer.ingest.sources import Source, notes_of
 from daskfer.recipe import Recipe
+from daskfer.recipe.categories import checked_names
 from daskfer.stages.context import Context
 from daskfer.stages.parts import DEFAULT_RANGE, Planned, plan
 from daskfer.store import StageFolder, Store
+
+FEW_FOLDERS = 20
+"""More folders than these are rather those of persons, or of days, than of classes."""
 
 COLUMNS = ("row", "emotion", "usage", "digest", "blank", "look")
 """Columns of the table that blocks are written with."""
@@ -76,13 +83,14 @@ def read_faces(context: Context, sources: list[Source], range_bytes: int = DEFAU
     with context.watch.stage("ingest"), context.turn(folder) as mine:
         if mine:
             planned = plan(
-                context.engine, sources, recipe.ingest.size, recipe.block_rows, range_bytes
-            )
+                context.engine, sources, recipe.ingest.size, recipe.block_rows, range_bytes,
+                recipe.ingest.labels,
+            )  # fmt: skip
             _read(context, sources, planned, folder)
         else:
             context.watch.reused()
             context.watch.advance(folder.summary()["read"])
-        return _load(folder, sources)
+        return _load(folder, sources, recipe.ingest.labels)
 
 
 def stage_folder(context: Context, sources: list[Source]) -> StageFolder:
@@ -93,12 +101,15 @@ def stage_folder(context: Context, sources: list[Source]) -> StageFolder:
 def stored_faces(recipe: Recipe, sources: list[Source], store: Store) -> Faces | None:
     """The faces of these sources, if the store has them all."""
     folder = _folder(recipe, sources, store)
-    return None if folder.summary() is None else _load(folder, sources)
+    return None if folder.summary() is None else _load(folder, sources, recipe.ingest.labels)
 
 
 def _folder(recipe: Recipe, sources: list[Source], store: Store) -> StageFolder:
     keys = [source.key() for source in sources]
-    return store.stage("ingest", keys, recipe.block_rows, recipe.ingest.size)
+    settings = [recipe.block_rows, recipe.ingest.size]
+    # Labels are among the seven emotions unless a recipe has classes of its own.
+    own = [] if recipe.ingest.labels == EMOTIONS else [list(recipe.ingest.labels)]
+    return store.stage("ingest", keys, *settings, *own)
 
 
 def _read(context: Context, sources: list[Source], planned: Planned, folder: StageFolder) -> None:
@@ -210,7 +221,7 @@ def _write_table(
     return read
 
 
-def _load(folder: StageFolder, sources: list[Source]) -> Faces:
+def _load(folder: StageFolder, sources: list[Source], classes: tuple[str, ...]) -> Faces:
     summary = folder.summary()
     table = FaceTable(**storage.read_arrays(folder.file("table.npz")))
     bad = tuple(BadRow(**row) for row in storage.read_json(folder.file("bad.json")))
@@ -224,21 +235,36 @@ def _load(folder: StageFolder, sources: list[Source]) -> Faces:
         read=summary["read"],
         bad=bad,
         content=array_fingerprint(table.digest, np.array(summary["sizes"])),
-        notes=(*notes_of(sources), *_unlabelled_images(table, names, sources)),
+        notes=(*notes_of(sources), *_unlabelled_images(table, names, sources, classes)),
     )
 
 
-def _unlabelled_images(table: FaceTable, names: list[str], sources: list[Source]) -> list[str]:
-    """A note on images that have no label, where others have one: folders that were not known."""
+def _unlabelled_images(
+    table: FaceTable, names: list[str], sources: list[Source], classes: tuple[str, ...]
+) -> list[str]:
+    """A note on images that have no label: their folders may be classes that were not known."""
     unlabelled = np.flatnonzero(table.emotion == UNKNOWN)
-    if len(names) <= len(sources) or len(unlabelled) in (0, len(table)):
+    if len(names) <= len(sources) or not len(unlabelled):
         return []
     folders = Counter(names[source].rpartition("/")[0] for source in table.source[unlabelled])
+    if len(unlabelled) == len(table):
+        inner = sorted({folder.rpartition("/")[2] for folder in folders})
+        if len(inner) > FEW_FOLDERS:
+            return []
+        try:
+            checked_names("ingest.classes", inner)
+        except RecipeError:
+            return []
+        listed = yaml.safe_dump(inner, default_flow_style=True, allow_unicode=True, width=10_000)
+        return [
+            f"no folder is called like one of {', '.join(classes)}; if the folders' names are the "
+            f"labels, --set {shlex.quote(f'ingest.classes={listed.strip()}')} reads them"
+        ]
     shown = [f"{folder} ({count:,})" for folder, count in folders.most_common(3)]
     more = ", …" if len(folders) > len(shown) else ""
     return [
         f"{len(unlabelled):,} faces have no label: {', '.join(shown)}{more}; of images, the names "
-        "of folders tell it (angry, disgust, fear, happy, sad, surprise, neutral)"
+        f"of folders tell it ({', '.join(classes)}; others by --set ingest.classes=[...])"
     ]
 
 

@@ -11,7 +11,7 @@ from daskfer.balance import Selection
 from daskfer.blocks import cut
 from daskfer.errors import InputError
 from daskfer.faces import FaceTable
-from daskfer.naming import Given, Names, given_names, name_clusters, purity_of
+from daskfer.naming import Given, Names, among, given_names, name_clusters, purity_of
 from daskfer.randomness import drawn_part
 from daskfer.recipe import NameByFacs, Parts
 from daskfer.represent import FeatureRows
@@ -43,8 +43,9 @@ def name(
         if isinstance(method, NameByFacs):
             return _by_action_units(context, table, fit, represented, clusters, method)
         return name_clusters(
-            method, clusters.cluster[fit], table.emotion[fit], len(clusters.centers)
-        )
+            method, clusters.cluster[fit], table.emotion[fit], len(clusters.centers),
+            context.recipe.ingest.labels,
+        )  # fmt: skip
 
 
 def give_names(
@@ -91,10 +92,14 @@ def _by_action_units(
     told = facs.tell(context.engine.gather([sums])[0], method.margin)
     rows = np.bincount(clusters.cluster[fit], minlength=k).astype(np.int64)
     origin = "from action units, without labels"
-    purity, used = purity_of(clusters.cluster[fit], table.emotion[fit], told.emotion, origin)
+    classes = recipe.ingest.labels
+    emotion = among(told.emotion, classes)
+    purity, used = purity_of(
+        clusters.cluster[fit], table.emotion[fit], emotion, origin, len(classes)
+    )
     return Names(
-        told.emotion, "facs", 0, rows, purity, used,
-        score=told.score, margin=told.margin, reasons=told.reasons,
+        emotion, "facs", 0, rows, purity, used, score=told.score, margin=told.margin,
+        reasons=told.reasons, categories=classes, classes=classes,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -58,35 +58,36 @@ def plan(
     size: int | Literal["auto"],
     block_rows: int,
     range_bytes: int,
+    classes: tuple[str, ...],
 ) -> Planned:
-    """Cut the sources into parts.
+    """Cut the sources into parts, whose labels are among `classes` (none: they are passed over).
 
     Raises
     ------
     InputError
         When a file is no table of faces, or faces differ in size and the recipe has none.
     """
-    layouts = [_layout(source) for source in sources]
+    layouts = [_layout(source, classes) for source in sources]
     side = _common_side(sources, layouts) if size == "auto" else size
     parts: list[Part] = []
     owners: list[int] = []
     records: list[int] = []
     for owner, (source, layout) in enumerate(zip(sources, layouts, strict=True)):
-        found, counts = _parts(engine, source, layout, side, block_rows, range_bytes)
+        found, counts = _parts(engine, source, layout, side, block_rows, range_bytes, classes)
         parts += found
         records += counts
         owners += [owner] * len(found)
     return Planned(parts, owners, records, side)
 
 
-def _layout(source: Source) -> Layout:
+def _layout(source: Source, classes: tuple[str, ...]) -> Layout:
     if source.form == "csv":
-        return layout_of(source)
+        return replace(layout_of(source), classes=classes)
     if source.form == "parquet":
         # It brings pyarrow and numba, which other inputs do not need here.
         from daskfer.ingest import parquet
 
-        return parquet.read_layout(source.path)
+        return replace(parquet.read_layout(source.path), classes=classes)
     return None
 
 
@@ -112,6 +113,7 @@ def _parts(
     side: int,
     block_rows: int,
     range_bytes: int,
+    classes: tuple[str, ...],
 ) -> tuple[list[Part], list[int]]:
     """The parts of one source, and the number of records of each as far as it is known."""
     if isinstance(layout, CsvLayout):
@@ -124,14 +126,17 @@ def _parts(
         rows = parquet.parts(layout, block_rows)
         return list(rows), [part.stop - part.first for part in rows]
     if source.archive:
-        return [ArchivedImages(source.path, source.archive, source.compression, side)], [0]
+        images = ArchivedImages(
+            source.path, source.archive, source.compression, side, classes=classes
+        )
+        return [images], [0]
     starts = range(0, len(source.files), block_rows)
     cut = [source.files[start : start + block_rows] for start in starts]
-    images = [
-        ImageFiles(source.path, files, start, side)
+    parts: list[Part] = [
+        ImageFiles(source.path, files, start, side, classes)
         for start, files in zip(starts, cut, strict=True)
     ]
-    return list(images), [len(files) for files in cut]
+    return parts, [len(files) for files in cut]
 
 
 def find_blocks(

@@ -96,7 +96,7 @@ def label(
     InputError
         When a file is no table of faces.
     """
-    planned = plan(engine, sources, model.side, PART_ROWS, DEFAULT_RANGE)
+    planned = plan(engine, sources, model.side, PART_ROWS, DEFAULT_RANGE, classes=())
     cut = [
         (smaller, owner)
         for part, owner in zip(planned.parts, planned.owners, strict=True)
@@ -124,9 +124,7 @@ def _cut(part: Part) -> list[Part]:
     if not isinstance(part, ImageFiles):
         return [part]
     return [
-        ImageFiles(
-            part.root, part.files[start : start + PART_IMAGES], part.first + start, part.side
-        )
+        replace(part, files=part.files[start : start + PART_IMAGES], first=part.first + start)
         for start in range(0, len(part.files), PART_IMAGES)
     ]
 

@@ -312,10 +312,14 @@ def _by_looks(
     shown = simulate.sheets(
         cluster, clusters.nearest[fit], ground.table.emotion[fit], k, person.faces
     )
-    said = simulate.answers(shown, person, seed)
+    classes = ground.context.recipe.ingest.labels
+    said = simulate.answers(shown, person, seed, len(classes))
     rows = np.bincount(cluster, minlength=k).astype(np.int64)
     # Purity is not known: it would take a look at every face.
-    names = Names(said.emotion, "looks", said.looks, rows, np.full(k, np.nan))
+    names = Names(
+        said.emotion, "looks", said.looks, rows, np.full(k, np.nan),
+        categories=classes, classes=classes,
+    )  # fmt: skip
     return names, int(said.wrong.sum()), int(said.seen.sum())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -75,6 +76,11 @@ def world(small_runs, tmp_path_factory):
             (folder / place).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(folder / place / f"{number:03d}.png")
     Image.fromarray(pixels).save(folder / "photo.jpg")
+    for number, line in enumerate(lines[:60]):
+        place = folder / "my-animals" / ("cat" if number % 3 else "dog")
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = np.array(line.split(",")[1].split(), np.uint8).reshape(48, 48)
+        Image.fromarray(pixels if number % 3 else pixels[::-1]).save(place / f"{number:03d}.png")
     for name in ("runs/first", "runs/fer2013-expression-…", "RUN", "OTHER"):
         shutil.copytree(small / "named", folder / name)
     shutil.copy(small / "named/recipe.yaml", folder / "mine.yaml")
@@ -94,7 +100,9 @@ def test_the_command_does_what_it_says(world, command, tmp_path):
         environment = {**environment, "DASKFER_STORE": str(tmp_path / "store")}
     if words[0] == "run":
         # Another folder: each of these is another run.
-        words = [word for word in words if word not in ("--out", "runs/first")]
+        if "--out" in words:
+            at = words.index("--out")
+            del words[at : at + 2]
         words += [*QUICK, "--out", str(tmp_path / "run")]
         words += [] if "--recipe" in words else ["--recipe", "hog"]
         # Without a label or a face model, images wait for a person.
@@ -119,6 +127,11 @@ def check(command: str, folder: Path, own: Path) -> None:
         waits = "my-faces/" in words
         assert (read_model(str(own / "run")).classifier is None) == waits
         assert (own / "run" / "report.html").exists()
+    if "my-animals/" in words:
+        figures = json.loads((own / "run" / "metrics.json").read_text())
+        assert figures["classes"] == ["cat", "dog"]
+        assert np.sum(figures["classifier"]["test_confusion"]) > 0
+        assert set(read_model(str(own / "run")).categories) == {"cat", "dog"}
     if "--sheets" in words:
         assert list((folder / "sheets").glob("*.png"))
     for option in ("--out", "--onnx", "--graphs"):

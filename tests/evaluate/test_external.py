@@ -183,3 +183,24 @@ def test_random_tables_keep_the_margins_and_shares_are_ordered(seed: int, k: int
     assert 0 < matched_share(table) <= majority_share(table) <= 1
     order = random.permutation(k)
     assert matched_share(table[order]) == pytest.approx(matched_share(table))
+
+
+def test_other_numbers_of_classes():
+    cluster = np.array([0, 0, 1, 1, 2, UNKNOWN], np.int32)
+    emotion = np.array([8, 8, 0, 1, UNKNOWN, 3], np.int8)
+    table = contingency(cluster, emotion, 3, 9)
+    assert table.shape == (3, 9)
+    assert (table[0, 8], table[1, 0], table[1, 1], table.sum()) == (2, 1, 1, 4)
+    scores = agreement(cluster, emotion, 3, 42, 9)
+    assert scores.majority_accuracy == pytest.approx(3 / 5)
+
+
+def test_the_verdict_speaks_of_classes():
+    cluster = np.repeat([0, 1], 50).astype(np.int32)
+    emotion = np.repeat([0, 1], 50).astype(np.int8)
+    scores = agreement(cluster, emotion, 2, 42, 2)
+    assert verdict(scores, 2, ("cat", "dog")).startswith(
+        "These clusters follow the classes better than chance (one-to-one accuracy 1.000"
+    )
+    # With more clusters than classes it goes by the majority.
+    assert "majority accuracy" in verdict(scores, 3, ("cat", "dog"))

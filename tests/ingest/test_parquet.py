@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from daskfer.errors import InputError
 from daskfer.faces import UNKNOWN
 from daskfer.ingest import arrow, parquet
-from daskfer.ingest.labels import explain_emotion, explain_usage
+from daskfer.ingest.labels import explain_class, explain_usage
 from daskfer.ingest.parquet import ParquetLayout, ParquetRows, parts, read_layout
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Rows, in_blocks
@@ -291,9 +291,9 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
     path = write(tmp_path / "faces.parquet", pixels=invalid, emotion=invalid)
     # A bad emotion in each row as well: of two faults the pixels' counts.
     assert bad_of(read(path)) == [
-        (1, explain_emotion(b"1 2 3 4"), "1 2 3 4"),
+        (1, explain_class(b"1 2 3 4"), "1 2 3 4"),
         (2, "not UTF-8 text", "1 2 3\ufffd 4"),
-        (3, explain_emotion(b"5 6 7 8"), "5 6 7 8"),
+        (3, explain_class(b"5 6 7 8"), "5 6 7 8"),
     ]
 
 
@@ -442,7 +442,7 @@ def test_emotions(column: pa.Array, codes: list[int], tmp_path: Path) -> None:
 )
 def test_bad_emotions(column: pa.Array, text: bytes, tmp_path: Path) -> None:
     blocks = read(write(tmp_path / "faces.parquet", emotion=column, pixels=TEXT), 3)
-    assert bad_of(blocks) == [(2, explain_emotion(text), "0 1 2 3")]
+    assert bad_of(blocks) == [(2, explain_class(text), "0 1 2 3")]
     assert [row for row, *_ in good_of(blocks)] == [0, 2, 3]
 
 
@@ -469,7 +469,7 @@ def test_of_several_faults_the_pixels_and_then_the_emotion_count(tmp_path: Path)
     )
     assert [reason for _, reason, _ in bad_of(read(path))] == [
         "too few pixels: 3, expected 4",
-        explain_emotion(b"bored"),
+        explain_class(b"bored"),
         explain_usage(b"x"),
     ]
     assert good_of(read(path)) == [(3, [5, 6, 7, 8], UNKNOWN, UNKNOWN)]
@@ -724,7 +724,7 @@ def tables(draw: st.DrawFn) -> tuple[pa.Table, list[tuple[Any, ...]]]:
         if isinstance(found, str):
             expected.append((found,))
         elif EMOTIONS[word] is None:
-            expected.append((explain_emotion(str(word).encode()),))
+            expected.append((explain_class(str(word).encode()),))
         elif USAGES[split] is None:
             expected.append((explain_usage(str(split).encode()),))
         else:

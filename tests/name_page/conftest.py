@@ -19,6 +19,7 @@ import pytest
 from daskfer import storage
 from daskfer.answer_log import Log
 from daskfer.blocks import BlockFiles, starts_of
+from daskfer.faces import EMOTIONS
 from daskfer.ingest.duplicates import digests
 from daskfer.name_page.desk import Desk
 from daskfer.name_page.gallery import Gallery
@@ -83,9 +84,9 @@ class Planted:
             CENTERS,
         )
 
-    def desk(self, title: str = "a run", **more: Any) -> Desk:
+    def desk(self, title: str = "a run", classes: tuple[str, ...] = EMOTIONS, **more: Any) -> Desk:
         (self.folder / "run").mkdir(exist_ok=True)
-        log = Log(str(self.folder / "run"), "identity", len(CENTERS))
+        log = Log(str(self.folder / "run"), "identity", len(CENTERS), classes=classes)
         return Desk(log, self.gallery(), self.emotion, title, **more)
 
 

@@ -175,3 +175,19 @@ def test_what_undo_would_undo_is_told(planted):
     assert desk.state()["undo"] == "the name sad"
     desk.answer({"do": "merge", "group": "c0", "with": "c1"})
     assert desk.state()["undo"] == "the merging"
+
+
+def test_accuracy_beside_the_classes_of_a_set(planted):
+    classes = ("cat", "dog", "bird")
+    planted.emotion = (planted.cluster % 3).astype(np.int8)
+    desk = planted.desk(classes=classes)
+    assert desk.state()["choices"] == list(classes)
+    desk.answer({"do": "labels"})
+    desk.answer({"do": "name", "group": "c0", "name": "CAT"})
+    desk.answer({"do": "name", "group": "c1", "name": "bird"})
+    found = desk.state()["progress"]["accuracy"]
+    assert found["share"] == pytest.approx(0.5, abs=0.02)
+    desk.answer({"do": "name", "group": "c2", "name": "happy"})
+    assert desk.state()["progress"]["accuracy"] == {
+        "why": "the labels of the faces know only cat, dog, bird"
+    }

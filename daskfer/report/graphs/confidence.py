@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskfer.classify import calibration_bins
-from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.faces import UNKNOWN
 from daskfer.report.graphs.style import (
     CHANCE,
     FILL,
@@ -35,7 +35,7 @@ COLUMNS, LINES = 5, 3
 def _tested(result: Result) -> np.ndarray:
     """Positions of the test rows that have a label which can be right or wrong."""
     test = result.selection.test
-    if result.trained is None or result.names.beyond_emotions:
+    if result.trained is None or result.names.beyond_classes:
         return test[:0]
     return test[result.faces.table.emotion[test] != UNKNOWN]
 
@@ -98,7 +98,8 @@ def mistakes(result: Result) -> Graph | None:
     chosen = order[np.sort(first)[: COLUMNS * LINES]]
     categories = result.names.categories
     captions = [
-        f"true {EMOTIONS[truth[one]]}\nsaid {category(int(answer[one]), categories)}\n"
+        f"true {category(int(truth[one]), categories)}\n"
+        f"said {category(int(answer[one]), categories)}\n"
         f"{confidence[one]:.0%} sure"
         for one in chosen
     ]
@@ -132,7 +133,7 @@ def _mistakes_mean(
     share = float((truth[sure] != answer[sure]).mean())
     pairs, counts = np.unique(np.column_stack([truth, answer])[chosen], axis=0, return_counts=True)
     true, said = pairs[counts.argmax()]
-    most = f"{EMOTIONS[true]} taken for {category(int(said), categories)}"
+    most = f"{category(int(true), categories)} taken for {category(int(said), categories)}"
     return (
         f"Of the {int(sure.sum()):,} answers at least as confident as these, {percent(share)} are "
         f"wrong; most frequent here is {most} ({int(counts.max())} of {len(chosen)}). "

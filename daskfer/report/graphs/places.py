@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from daskfer.faces import EMOTIONS, UNKNOWN, side_of
+from daskfer.faces import UNKNOWN, side_of
 from daskfer.report.graphs.sample import Sample
 from daskfer.report.graphs.style import (
     CARD,
@@ -103,7 +103,7 @@ def maps(result: Result, sample: Sample) -> list[Graph]:
     known = np.flatnonzero(sample.emotion != UNKNOWN)
     if len(known) > 1:
         codes = sample.emotion
-        kinds = [_kind(code, False, EMOTIONS) for code in np.unique(codes)]
+        kinds = [_kind(code, False, result.names.classes) for code in np.unique(codes)]
         same = _alike(sample.points[known], sample.emotion[known])
         guess = _pairs(sample.emotion[known])
         found.append(
@@ -220,7 +220,7 @@ def _texts(result: Result, sample: Sample) -> list[str]:
     names, categories = result.names.of(sample.cluster), result.names.categories
     return [
         f"cluster {cluster}: {emotion_name(int(name), categories)}\n"
-        + ("true emotion not known" if truth == UNKNOWN else f"true emotion: {EMOTIONS[truth]}")
+        + ("true emotion not known" if truth == UNKNOWN else f"true emotion: {categories[truth]}")
         for cluster, name, truth in zip(sample.cluster, names, sample.emotion, strict=True)
     ]
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskfer.evaluate.external import contingency
-from daskfer.faces import EMOTIONS
 from daskfer.report.graphs.style import (
     CHANCE,
     FILL,
@@ -16,8 +15,9 @@ from daskfer.report.graphs.style import (
     category,
     house_style,
     percent_axis,
+    short,
 )
-from daskfer.report.words import listed, look_up, percent
+from daskfer.report.words import classes_of, listed, look_up, percent
 
 if TYPE_CHECKING:
     from daskfer.pipeline import Result
@@ -29,7 +29,7 @@ TEXT_ON_HEAT = "#10131a"
 
 
 def recall_and_chance(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Recall of each class and what it is by chance, float64 (7,); NaN of classes without rows.
+    """Recall of each class and what it is by chance, float64 (c,); NaN of classes without rows.
 
     By chance, a face gets an answer as often as that answer is given at all, whatever its class.
     """
@@ -46,9 +46,10 @@ def recalls(metrics: dict[str, Any]) -> Graph | None:
         return None
     table = np.asarray(found, np.int64)
     recall, chance = recall_and_chance(table)
-    places = np.arange(len(EMOTIONS))
+    classes = [short(name) for name in classes_of(metrics)]
+    places = np.arange(len(classes))
     with house_style():
-        figure, axes = canvas(230, top=28)
+        figure, axes = canvas(48 + 26 * len(classes), top=28)
         axes.barh(places, np.nan_to_num(recall), 0.62, color=FILL, label="recall")
         axes.plot(chance, places, "|", color=CHANCE, markersize=15, markeredgewidth=2.5,
                   label="the same answers given to random faces")  # fmt: skip
@@ -61,8 +62,8 @@ def recalls(metrics: dict[str, Any]) -> Graph | None:
                     va="center",
                     fontsize=9,
                 )
-        axes.set_yticks(places, EMOTIONS)
-        axes.set_ylim(len(EMOTIONS) - 0.5, -0.5)
+        axes.set_yticks(places, classes)
+        axes.set_ylim(len(classes) - 0.5, -0.5)
         top = max(float(np.nanmax(recall)), float(np.nanmax(chance)))
         axes.set_xlim(0, min(top * 1.18 + 0.05, 1.15))
         percent_axis(axes.xaxis)
@@ -73,26 +74,26 @@ def recalls(metrics: dict[str, Any]) -> Graph | None:
         "Recall by class",
         "The share of the test faces of each true emotion that the second model recognises, "
         "beside what its answers would get if they were dealt to the faces at random.",
-        _recall_means(recall, chance),
+        _recall_means(recall, chance, classes),
         figure,
     )
 
 
-def _recall_means(recall: np.ndarray, chance: np.ndarray) -> str:
+def _recall_means(recall: np.ndarray, chance: np.ndarray, classes: list[str]) -> str:
     present = np.isfinite(recall)
     best = int(np.nanargmax(recall))
     better = [
         name
-        for name, value, guess, known in zip(EMOTIONS, recall, chance, present, strict=True)
+        for name, value, guess, known in zip(classes, recall, chance, present, strict=True)
         if known and value > guess
     ]
     worse = [
         name
-        for name, value, guess, known in zip(EMOTIONS, recall, chance, present, strict=True)
+        for name, value, guess, known in zip(classes, recall, chance, present, strict=True)
         if known and value <= guess
     ]
     said = (
-        f"It recognises {EMOTIONS[best]} best ({percent(float(recall[best]))}, by chance "
+        f"It recognises {classes[best]} best ({percent(float(recall[best]))}, by chance "
         f"{percent(float(chance[best]))})"
     )
     if not worse:
@@ -112,7 +113,8 @@ def confusion(metrics: dict[str, Any]) -> Graph | None:
         "confusion",
         "Confusion matrix",
         table,
-        list(EMOTIONS),
+        [short(name) for name in classes_of(metrics)],
+        classes_of(metrics),
         "true emotion",
         "answer of the second model",
     )
@@ -122,7 +124,9 @@ def emotions(result: Result) -> Graph | None:
     """Clusters by true emotion as a picture, for papers; the page has it as a table."""
     fit, emotion = result.selection.fit, result.faces.table.emotion
     names = result.names
-    table = contingency(result.clusters.cluster[fit], emotion[fit], len(names.emotion))
+    table = contingency(
+        result.clusters.cluster[fit], emotion[fit], len(names.emotion), len(names.classes)
+    )
     if table.sum() == 0:
         return None
     shown = np.sort(np.argsort(-table.sum(axis=1), kind="stable")[:MOST_ROWS])
@@ -131,13 +135,21 @@ def emotions(result: Result) -> Graph | None:
         for number, code in zip(shown.tolist(), names.emotion[shown].tolist(), strict=True)
     ]
     return heat(
-        "clusters-emotions", "Clusters by true emotion", table[shown], rows,
+        "clusters-emotions", "Clusters by true emotion", table[shown], rows, names.classes,
         "cluster and its name", "true emotion",
     )  # fmt: skip
 
 
-def heat(name: str, title: str, table: np.ndarray, rows: list[str], left: str, below: str) -> Graph:
-    """A table (r, 7) of counts as shares of its rows, with emotions in columns."""
+def heat(
+    name: str,
+    title: str,
+    table: np.ndarray,
+    rows: list[str],
+    classes: tuple[str, ...],
+    left: str,
+    below: str,
+) -> Graph:
+    """A table (r, c) of counts as shares of its rows, with classes in columns."""
     shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     height = 60 + 30 * len(rows)
     most = float(shares.max()) or 1.0
@@ -147,7 +159,10 @@ def heat(name: str, title: str, table: np.ndarray, rows: list[str], left: str, b
         for (row, column), share in np.ndenumerate(shares):
             axes.text(column, row, f"{share:.0%}", ha="center", va="center", fontsize=9,
                       color="white" if share > 0.75 * most else TEXT_ON_HEAT)  # fmt: skip
-        axes.set_xticks(range(len(EMOTIONS)), EMOTIONS)
+        many = len(classes) > 8
+        axes.set_xticks(
+            range(len(classes)), [short(one) for one in classes], rotation=90 if many else 0
+        )
         axes.set_yticks(range(len(rows)), rows)
         axes.set_xlabel(below)
         axes.set_ylabel(left)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.faces import UNKNOWN
 from daskfer.normalize import normalize
 from daskfer.randomness import drawn_part
 from daskfer.report.graphs.style import (
@@ -21,6 +21,7 @@ from daskfer.report.graphs.style import (
     count_axis,
     field,
     house_style,
+    short,
     show_faces,
 )
 from daskfer.report.sheets import shrunk
@@ -42,17 +43,19 @@ METHODS = {
 def classes(result: Result) -> Graph | None:
     """Good rows of each class, and what they serve for; None where no row states its emotion."""
     emotion, selection = result.faces.table.emotion, result.selection
-    read = _counts(emotion)
+    names = result.names.classes
+    read = _counts(emotion, names)
     if not read.any():
         return None
     fit, validation, test = (
-        _counts(emotion[rows]) for rows in (selection.fit, selection.validation, selection.test)
+        _counts(emotion[rows], names)
+        for rows in (selection.fit, selection.validation, selection.test)
     )
-    places = np.arange(len(EMOTIONS))
+    places = np.arange(len(names))
     with house_style():
-        figure, axes = canvas(290, top=30)
+        figure, axes = canvas(80 + 30 * len(names), top=30)
         axes.barh(places - 0.2, read, 0.36, color=MUTED, label="read, good")
-        left = np.zeros(len(EMOTIONS))
+        left = np.zeros(len(names))
         for counts, colour, hatch, name in (
             (fit, FILL, None, "fitted"),
             (validation, PALE, None, "validation"),
@@ -61,8 +64,8 @@ def classes(result: Result) -> Graph | None:
             if counts.any():
                 axes.barh(places + 0.2, counts, 0.36, left, color=colour, hatch=hatch, label=name)
                 left += counts
-        axes.set_yticks(places, EMOTIONS)
-        axes.set_ylim(len(EMOTIONS) - 0.5, -0.5)
+        axes.set_yticks(places, [short(name) for name in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel("faces")
         count_axis(axes.xaxis)
         axes.legend(
@@ -79,8 +82,8 @@ def classes(result: Result) -> Graph | None:
     )
 
 
-def _counts(emotion: np.ndarray) -> np.ndarray:
-    return np.bincount(emotion[emotion != UNKNOWN], minlength=len(EMOTIONS))
+def _counts(emotion: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    return np.bincount(emotion[emotion != UNKNOWN], minlength=len(classes))
 
 
 def _balance_means(result: Result, read: np.ndarray, fit: np.ndarray) -> str:
@@ -88,7 +91,7 @@ def _balance_means(result: Result, read: np.ndarray, fit: np.ndarray) -> str:
     if after is None or before is None:
         return "No fitted row states its emotion, so nothing can be said of the balance."
     method = result.recipe.balance.method
-    most = EMOTIONS[int(fit.argmax())]
+    most = result.names.classes[int(fit.argmax())]
     largest = percent(fit.max() / fit.sum())
     if method == "none":
         return (
