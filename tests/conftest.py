@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL = PROJECT.parent / "shared" / "data"
@@ -24,6 +25,10 @@ SMALL = (
 # One thread for numerical libraries, as the command line sets it; before NumPy is imported.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
+
+# What takes how long is no matter of tests: other processes may be at work on the machine.
+settings.register_profile("daskfer", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("daskfer")
 
 
 def pytest_report_header() -> str:

@@ -186,7 +186,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ACTIONS)
 def test_every_cluster_is_in_one_group_whatever_is_answered(actions):
     entries: list[dict] = [{"n": 0, "do": "begin", "told": None}]

@@ -285,7 +285,7 @@ def test_held_out_duplicates_leave_the_fit_in_a_whole_selection() -> None:
     assert (found.validation.tolist(), found.test.tolist()) == ([3], [4])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 300), st.floats(0.05, 0.5), st.integers(0, 2**32 - 1))
 def test_random_split_is_scikit_learns(count: int, share: float, seed: int) -> None:
     positions = np.arange(count) * 3
@@ -302,7 +302,7 @@ def test_too_few_rows_to_split(count: int, share: float) -> None:
         split_randomly(np.arange(count), share, 0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(-1, 6), st.integers(0, 2), st.integers(0, 8)), min_size=4, max_size=40

@@ -69,7 +69,7 @@ def test_behind_a_url() -> None:
         fsspec.filesystem("memory").rm("/blocks-test", recursive=True)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=6).filter(sum), st.data())
 def test_rows_are_those_of_the_whole(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], data: st.DataObject

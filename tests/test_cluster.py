@@ -70,7 +70,7 @@ def test_confidence_at_a_centre_is_one_and_at_twin_centres_nought() -> None:
     assert twins.confidence.tolist() == [0]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(2, 6), st.sampled_from([1, 1e3]))
 def test_assignment_is_the_nearest_of_all_distances(
     seed: int, rows: int, k: int, offset: float
@@ -158,7 +158,7 @@ def test_an_empty_cluster_takes_no_row_that_is_alone() -> None:
     assert moved_centers(centers, total).tolist() == [[3], [10], [99]]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(1, 300), st.integers(2, 80))
 def test_groups_and_chunks_change_rounding_alone(seed: int, rows: int, k: int) -> None:
     random = np.random.default_rng(seed)

@@ -124,7 +124,7 @@ def test_without_variance_or_rows_one_is_kept(rule: Rule, rows: int) -> None:
     assert choose(np.zeros(8), np.zeros(8), rows, rule) == 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.floats(0, 1e6), min_size=1, max_size=30),
     st.integers(1, 200),
@@ -141,7 +141,7 @@ def test_a_number_between_one_and_what_there_is(
     assert choose(values[::-1], variances, rows, rule) == found
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 5), st.sampled_from(RULES), st.sampled_from([1e-3, 0.1, 7.0, 1e4]))
 def test_the_unit_of_the_features_does_not_count(seed: int, rule: Rule, scale: float) -> None:
     eigenvalues, variances = spectrum(factors(5, 3, 300, 40, seed))

@@ -118,7 +118,7 @@ def test_no_face_beyond_doubt_is_no_error(crowd):
     assert np.array_equal(none.mixture.means, every.mixture.means)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2099))
 def test_sums_add_up_in_any_pieces_and_order(crowd, seed, cut):
     scores, emotion = crowd

@@ -197,7 +197,7 @@ def test_ends_at_the_iteration_at_which_scikit_learn_ends(tolerance: float, tmp_
     assert found.iterations == theirs.fit(points.astype(float)).n_iter_ > 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 50), st.integers(1, 5), st.integers(1, 6))
 def test_assignment_equals_scikit_learns(seed: int, rows: int, k: int, columns: int) -> None:
     random = np.random.default_rng(seed)

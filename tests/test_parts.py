@@ -136,7 +136,7 @@ def test_faces_that_are_all_alike_are_no_error() -> None:
     assert np.abs(found.transform(rows)).max() < 1e-6
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 60), min_size=1, max_size=6),
     st.integers(1, COLUMNS),

@@ -409,7 +409,7 @@ RECIPES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RECIPES)
 def test_any_recipe_reads_back_from_its_text(recipe: Recipe) -> None:
     assert recipe_from_dict(yaml.safe_load(recipe.as_yaml())) == recipe

@@ -71,7 +71,7 @@ def test_merged_moments_are_those_of_all_rows() -> None:
     assert found.scatter == pytest.approx(np.cov(together.T) * 4, abs=1e-12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=8),
     st.sampled_from([0.0, 1e4, -1e6]),
@@ -257,7 +257,7 @@ def test_few_components_of_what_has_none_in_particular(scatter: np.ndarray) -> N
     assert (principal_components(of, 20, False).axes == found.axes).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.sampled_from([0.0, 1e5]))
 def test_moments_of_a_group_are_those_of_its_rows(sizes: list[int], mean: float) -> None:
     values = np.random.default_rng(len(sizes)).normal(mean, 1, (sum(sizes), 4))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from daskfer import storage
@@ -66,7 +66,6 @@ def test_a_point_between_both_is_of_the_first() -> None:
     assert is_second(np.array([[1.0], [1.001]]), centers).tolist() == [False, True]
 
 
-@settings(deadline=None)
 @given(some_points(st.integers(1, 4)))
 def test_every_point_is_on_the_side_of_its_nearer_centre(points: np.ndarray) -> None:
     centers = divide(points)
@@ -79,7 +78,6 @@ def test_every_point_is_on_the_side_of_its_nearer_centre(points: np.ndarray) -> 
     assert 0 < second.sum() <= len(points) / 2
 
 
-@settings(deadline=None)
 @given(some_points(st.just(1)), st.randoms(use_true_random=False))
 def test_the_order_of_points_does_not_matter(points: np.ndarray, random: object) -> None:
     order = np.array(random.sample(range(len(points)), len(points)), np.int64)  # type: ignore[attr-defined]
@@ -92,7 +90,6 @@ def test_the_order_of_points_does_not_matter(points: np.ndarray, random: object)
     assert is_second(points, one)[order].tolist() == is_second(points[order], two).tolist()
 
 
-@settings(deadline=None)
 @given(some_points(st.integers(1, 5)))
 def test_a_point_is_on_the_same_side_whatever_is_beside_it(points: np.ndarray) -> None:
     centers = divide(points / np.float32(7))

@@ -170,7 +170,7 @@ def test_one_emotion_in_one_cluster_proves_nothing() -> None:
     assert "no better than chance" in verdict(found, 7)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(2, 9), st.integers(30, 200))
 def test_random_tables_keep_the_margins_and_shares_are_ordered(seed: int, k: int, n: int) -> None:
     random = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ def in_files(folder: Path, values: np.ndarray, sizes: list[int]) -> BlockFiles:
     return files
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(2, 7), st.integers(1, 90))
 def test_davies_bouldin_and_calinski_harabasz_equal_scikit_learns(
     seed: int, k: int, block_rows: int

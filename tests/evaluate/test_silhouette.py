@@ -43,7 +43,7 @@ def test_by_hand() -> None:
     assert silhouette(points, labels, 3) == pytest.approx(found.mean())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(20, 120), st.integers(2, 6))
 def test_equals_scikit_learns(seed: int, rows: int, k: int) -> None:
     points, labels = points_and_labels(seed, rows, k)
@@ -72,7 +72,7 @@ def test_tiles_strips_and_precisions_give_the_same(
     assert abs(found.mean() - exact.mean()) < 1e-6
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.integers(0, 10**6),
     st.integers(2, 9),

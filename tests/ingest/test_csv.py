@@ -345,7 +345,7 @@ LINES = st.tuples(
 
 
 # The examples once failed.
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(LINES, max_size=14), st.booleans(), st.integers(1, 120), st.integers(1, 6))
 @example([(b"3,,Training", b"\n")], True, 1, 1)
 @example([(b'3,"1 2 3 4" ,Training', b"\n")], True, 1, 1)
@@ -380,7 +380,7 @@ PIECES = [b"3", b",", b'"', b" ", b"\t", b"\r", b"\n", b"1 2 3 4", b"256", b"12"
           b"\xff", b"\0", b"-", b"0", b"0004"]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=3)), max_size=30).map(b"".join)
 )
@@ -397,7 +397,7 @@ def test_any_bytes_are_read_as_a_plain_parser_reads_them(text: bytes) -> None:
     assert all(row.reason for row in block.bad)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 5), st.integers(0, 2**32 - 1), st.data())
 def test_one_character_changed_anywhere(side: int, seed: int, data: st.DataObject) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (2, side * side))

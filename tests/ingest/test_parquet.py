@@ -733,7 +733,7 @@ def tables(draw: st.DrawFn) -> tuple[pa.Table, list[tuple[Any, ...]]]:
     return table, expected
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(tables(), st.integers(1, 9), st.integers(1, 6), st.integers(1, 5), st.integers(1, 3))
 def test_the_same_rows_whatever_the_row_groups_and_blocks(
     tmp_path_factory: pytest.TempPathFactory,

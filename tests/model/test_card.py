@@ -160,7 +160,7 @@ def shown(text: str) -> str:
 
 
 @given(st.text() | st.sampled_from(NASTY) | st.text("`\\ <>|&[]()\n#*_!:", max_size=30))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_text_is_shown_as_it_is(text: str) -> None:
     plain = " ".join(text.split())
     found = shown(text)

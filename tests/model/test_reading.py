@@ -568,7 +568,8 @@ KEYS = (
     "classifier_input", "temperature", "unsure_below", "sha256",
 )  # fmt: skip
 PROPERTY = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

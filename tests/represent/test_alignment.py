@@ -64,7 +64,7 @@ def test_faces_at_the_template_stay() -> None:
     assert (warp(faces, maps) == faces).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.integers(12, 80),
     st.floats(0.5, 2),
@@ -118,7 +118,7 @@ def test_half_a_pixel_is_the_mean_of_two() -> None:
     assert warp(face, half)[0].tolist() == [[15, 30, 40], [0, 0, 0], [255, 255, 255]]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.floats(-3, 3), min_size=4, max_size=4),
     st.lists(st.floats(-90, 90), min_size=2, max_size=2),

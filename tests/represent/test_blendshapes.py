@@ -70,7 +70,7 @@ def test_averages_by_hand() -> None:
     }
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(0, 4))
 def test_averages_are_the_same_of_both_sides_and_lose_no_score(seed: int, count: int) -> None:
     scores = np.random.default_rng(seed).random((count, 52), np.float32)

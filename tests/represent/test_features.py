@@ -136,7 +136,7 @@ def test_landmarks_at_the_template_stay(tmp_path: Path) -> None:
     assert places == pytest.approx(points[:, :, :2] * 48 / METHOD.face + 23.5, abs=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     st.floats(0.6, 1.5),
     st.floats(-0.6, 0.6),

@@ -105,7 +105,7 @@ def test_the_scale_cancels_but_for_rounding() -> None:
     assert np.abs(hog(pixels, 48, np.full(4, 1e-14, np.float32), Hog())).max() < 1e-2
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     side=st.integers(12, 40),
     cell=st.integers(2, 9),
