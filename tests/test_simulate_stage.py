@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from daskfer.recipe import (
     UsageSplit,
 )
 from daskfer.simulate import Person
+from daskfer.stages import simulate
 from daskfer.stages.context import Context
 from daskfer.stages.simulate import Plan, Simulation, clusters_of, simulate_naming
 
@@ -246,3 +248,31 @@ def test_without_any_label_nobody_can_look(tmp_path: Path) -> None:
     faces = write_faces(tmp_path / "faces.csv", np.full(320, -1), usage="Training")
     with pytest.raises(DaskferError, match="no fitted face has an emotion label"):
         simulated(tmp_path / "store", faces, Plan((2,)), replace(RECIPE, split=UsageSplit()))
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [([0, 1], "a"), ([], "b")], ids=["validation", "cross-validation"]
+)
+def test_scored_rows_do_not_choose_the_features(monkeypatch, rows, expected):
+    """Of two models the test rows would take the one that neither choice takes."""
+    accuracy = {"a": {"choosing": 0.9, "test": 0.1}, "b": {"choosing": 0.2, "test": 0.8}}
+    agreement = {"a": 0.3, "b": 0.6}
+    if expected == "b":
+        accuracy["b"]["test"], accuracy["a"]["test"] = 0.1, 0.8
+    choosing, held_out = np.array(rows, np.int64), np.array([2, 3])
+
+    def learn_labels(context, space, rows, labels):
+        classifier = SimpleNamespace(pseudo_label_accuracy=agreement[space.key])
+        return SimpleNamespace(name=space.key, rows=len(rows), classifier=classifier)
+
+    def score(context, table, learned, positions):
+        found = accuracy[learned.name]["choosing" if positions is choosing else "test"]
+        return SimpleNamespace(accuracy=found, balanced_accuracy=found)
+
+    monkeypatch.setattr(simulate, "learn_labels", learn_labels)
+    monkeypatch.setattr(simulate, "score", score)
+    table = SimpleNamespace(emotion=np.zeros(5, np.int8))
+    ground = simulate._Ground(None, table, None, None, None, None, held_out, choosing)
+    spaces = (SimpleNamespace(key="a"), SimpleNamespace(key="b"))
+    found = simulate._best(ground, None, np.array([4]), spaces)
+    assert found.accuracy == accuracy[expected]["test"] == 0.1

@@ -119,6 +119,7 @@ class _Ground:
     reduced: Reduced
     seen: Reduced
     held_out: np.ndarray
+    choosing: np.ndarray
 
     def seeded(self, seed: int, clusters: Cluster) -> Context:
         """The context of a trial."""
@@ -180,7 +181,10 @@ def simulate_naming(
     with context.watch.stage("classify", len(table)):
         seen = seen_rows(context, represented, reduced, selection.fit)
     held_out = _held_out(selection, plan)
-    ground = _Ground(context, table, selection, represented, reduced, seen, held_out)
+    # Rows that scores are told of choose nothing.
+    choosing = selection.validation if plan.on == "test" else held_out[:0]
+    choosing = choosing[table.emotion[choosing] != UNKNOWN]
+    ground = _Ground(context, table, selection, represented, reduced, seen, held_out, choosing)
     tested = table.emotion[held_out]
     trials = tuple(_trials(ground, plan))
     ceiling = None
@@ -194,7 +198,7 @@ def simulate_naming(
         balanced_chance_accuracy(tested),
         len(selection.fit),
         int((tested != UNKNOWN).sum()),
-        _labels_used(selection, trials, ceiling, plan, tested),
+        _labels_used(selection, trials, ceiling, plan, tested, len(choosing)),
         (*faces.notes, *selection.notes, *_notes(recipe, plan, trials)),
     )
 
@@ -353,17 +357,28 @@ def _ceiling(ground: _Ground) -> Figure:
 def _best(
     ground: _Ground, context: Context, rows: np.ndarray, spaces: tuple[Reduced, ...]
 ) -> Figure:
-    """The best figure of models that learn true labels in one of these spaces.
+    """The figure of a model that learns true labels, in the better one of these spaces.
 
     Few labels want few features, and many want all: what looks are compared with should not lose
-    for want of the right ones, so it is given the better figure.
+    for want of the right ones. Which is better, labels of validation rows tell; where there are
+    none, or figures are of these, cross-validation on the labels that were learned.
     """
     labels = ground.table.emotion[rows]
-    found = []
-    for space in {one.key: one for one in spaces}.values():
-        learned = learn_labels(context, space, rows, labels)
-        found.append(ground.figure(learned, len(rows) if learned is None else learned.rows))
-    return max(found, key=lambda figure: figure.accuracy or 0.0)
+    models = [
+        learn_labels(context, space, rows, labels)
+        for space in {one.key: one for one in spaces}.values()
+    ]
+    best = max(models, key=lambda learned: _promise(ground, learned))
+    return ground.figure(best, len(rows) if best is None else best.rows)
+
+
+def _promise(ground: _Ground, learned: Learned | None) -> float:
+    """How good a model seems without a look at the rows that it is scored on."""
+    if learned is None:
+        return -1.0
+    if len(ground.choosing):
+        return score(ground.context, ground.table, learned, ground.choosing).accuracy or 0.0
+    return float(np.nan_to_num(learned.classifier.pseudo_label_accuracy))
 
 
 def _labelled(ground: _Ground) -> np.ndarray:
@@ -377,6 +392,7 @@ def _labels_used(
     ceiling: Figure | None,
     plan: Plan,
     tested: np.ndarray,
+    chosen: int,
 ) -> tuple[tuple[str, str], ...]:
     used = [*selection.labels_used]
     asked = [trial for trial in trials if trial.looks]
@@ -390,6 +406,9 @@ def _labels_used(
         used.append(("ceiling", f"those of all labelled fitted rows: {ceiling.labels:,}"))
     count = int((tested != UNKNOWN).sum())
     used.append(("scores", f"{count:,} {plan.on} rows; nothing is fitted to them"))
+    if chosen and (asked or ceiling is not None):
+        why = f"{chosen:,} validation rows: which features models of random or all labels see"
+        used.append(("choice", why))
     return tuple(used)
 
 

@@ -34,9 +34,9 @@ from daskfer.recipe import (
 )
 from daskfer.represent import FeatureRows, feature_count
 from daskfer.stages.context import Context, Methods, Watch
-from daskfer.stages.ingest import Faces, array_fingerprint, ingest
+from daskfer.stages.ingest import array_fingerprint, ingest
 from daskfer.stages.parts import DEFAULT_RANGE
-from daskfer.stages.represent import represent
+from daskfer.stages.represent import Represented, represent
 from daskfer.store import StageFolder, Store
 from daskfer.sweep import choices
 from daskfer.sweep.choices import Cell
@@ -149,13 +149,23 @@ def sweep(
     faces = ingest(context, sources, range_bytes)
     with context.watch.stage("balance", len(faces.table)):
         selection = balance.select(faces.table, recipe)
-        positions = drawn_part(selection.fit, plan.rows, recipe.seed, "sweep-sample")
         counts = {
             name: feature_count(faces.side, method) for name, method in representations.items()
         }
-        choices.check_rows(columns, plan.clusters, plan.folds, len(positions), counts)
+        check = partial(choices.check_rows, columns, plan.clusters, plan.folds, features=counts)
+        check(rows=min(len(selection.fit), plan.rows))
+    represented = {}
+    for name, method in representations.items():
+        here = replace(context, recipe=replace(recipe, represent=method))
+        represented[name] = represent(here, faces, selection)
+    # The same rows for all of them: those that each can cluster, as a run would fit them.
+    balanced = len(selection.fit)
+    for one in represented.values():
+        selection = one.among(selection)
+    positions = drawn_part(selection.fit, plan.rows, recipe.seed, "sweep-sample")
+    check(rows=len(positions))
     first = replace(plan, folds=0) if plan.best_only else plan
-    score = partial(_scored, context, faces, selection, positions, representations)
+    score = partial(_scored, context, positions, represented)
     results = score(cells, first, "sweep")
     if plan.best_only and plan.folds:
         best = max(results, key=lambda one: one.silhouette or 0.0).cell
@@ -168,25 +178,23 @@ def sweep(
         len(selection.fit),
         len(positions),
         selection.labels_used,
-        (*faces.notes, *selection.notes, *_notes(recipe, selection, positions, plan)),
+        (*faces.notes, *selection.notes, *_notes(recipe, selection, positions, plan, balanced)),
     )
 
 
 def _scored(
     context: Context,
-    faces: Faces,
-    selection: Selection,
     positions: np.ndarray,
-    representations: dict[str, Represent],
+    represented: dict[str, Represented],
     cells: list[Cell],
     plan: Plan,
     stage: str,
 ) -> list[Result]:
     """The figures of these cells, from the store or computed."""
     views = []
-    for name, method in representations.items():
+    for name, one in represented.items():
         if mine := [cell for cell in cells if cell.represent == name]:
-            views += _views(context, faces, selection, positions, method, mine, plan)
+            views += _views(context, one, positions, mine, plan)
     with context.watch.stage(stage, len(cells) * len(_parts(plan))):
         return _results(context, views, cells, positions, plan)
 
@@ -212,16 +220,13 @@ def represent_sections(recipe: Recipe, names: tuple[str, ...]) -> dict[str, Repr
 
 def _views(
     context: Context,
-    faces: Faces,
-    selection: Selection,
+    represented: Represented,
     positions: np.ndarray,
-    method: Represent,
     cells: list[Cell],
     plan: Plan,
 ) -> list[_View]:
     """The cells of one representation by the reduction that they take a part of."""
-    recipe = replace(context.recipe, represent=method)
-    represented = represent(replace(context, recipe=recipe), faces, selection)
+    recipe = context.recipe
     settings = {
         "fit": (),
         "noise": (recipe.evaluate.null_draws, recipe.evaluate.stability_draws),
@@ -381,9 +386,13 @@ def score_and_keep(
     return part
 
 
-def _notes(recipe: Recipe, selection: Selection, positions: np.ndarray, plan: Plan) -> list[str]:
+def _notes(
+    recipe: Recipe, selection: Selection, positions: np.ndarray, plan: Plan, balanced: int
+) -> list[str]:
     """What a reader of the table would otherwise take for something else."""
     notes = []
+    if lost := balanced - len(selection.fit):
+        notes.append(f"{lost:,} faces have no landmarks to speak of, and are left out")
     if len(positions) < len(selection.fit):
         notes.append(
             f"{len(positions):,} of the {len(selection.fit):,} fitted rows are scored, drawn by "

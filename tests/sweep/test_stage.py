@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from alone import context_of
 from planted import write_planted
@@ -12,6 +14,8 @@ from planted import write_planted
 from daskfer.errors import RecipeError
 from daskfer.ingest.finding import find_sources
 from daskfer.recipe import load_recipe
+from daskfer.stages import sweep as stage
+from daskfer.stages.represent import represent
 from daskfer.stages.sweep import Plan, Sweep, represent_sections, sweep
 from daskfer.sweep.choices import Cell
 
@@ -120,6 +124,20 @@ def test_a_sample_of_many_rows_is_said(four: Path, tmp_path: Path) -> None:
     assert (found.fitted, found.scored) == (320, 100)
     assert found.results[0].rows == 100
     assert any(note.startswith("100 of the 320 fitted rows are scored") for note in found.notes)
+
+
+def test_faces_that_a_run_cannot_place_are_not_scored(
+    four: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some_placed(*arguments: Any) -> Any:
+        found = represent(*arguments)
+        return replace(found, placed=np.arange(len(found.placed)) % 4 > 0)
+
+    monkeypatch.setattr(stage, "represent", some_placed)
+    found = compute(four, tmp_path, replace(PLAN, components=(2,), clusters=(4,)))
+    assert (found.fitted, found.scored) == (240, 240)
+    assert found.results[0].rows == 240
+    assert "80 faces have no landmarks to speak of, and are left out" in found.notes
 
 
 def test_several_representations_and_none_reduced(four: Path, tmp_path: Path) -> None:
