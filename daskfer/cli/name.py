@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -196,6 +196,7 @@ def _page(
     import asyncio
 
     from daskfer.name_page.desk import Desk
+    from daskfer.name_page.opening import opened
     from daskfer.name_page.serving import serve
     from daskfer.name_page.training import Training
 
@@ -215,11 +216,9 @@ def _page(
         typer.echo("Ctrl-C ends; every answer is kept, and the same command goes on.")
         sys.stdout.flush()
         if browser and _has_screen():
-            import webbrowser
+            until_the_end.enter_context(opened(folder.path, address))
 
-            webbrowser.open(address)
-
-    with suppress(KeyboardInterrupt):
+    with ExitStack() as until_the_end, suppress(KeyboardInterrupt):
         asyncio.run(serve(folder, desk, training, host, port, ready))
     typer.echo(f"\n{_told(log)}" if log.begun else "\nNothing was answered.")
 

@@ -77,6 +77,9 @@ class Page:
 class Handler(RequestHandler):
     """Checks who asks, and answers in JSON."""
 
+    is_page = False
+    """Whether a window shows what is answered, so that a link may lead to it."""
+
     written = False
     """Whether an answer is on the disk; what fails after that must not say otherwise."""
 
@@ -94,7 +97,7 @@ class Handler(RequestHandler):
         ours = {f"http://{host}" for host in self.page.hosts}
         if origin is not None and origin.lower() not in ours:
             raise HTTPError(403, reason="Foreign origin")
-        if self.request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        if not self._is_of_this_site():
             raise HTTPError(403, reason="Foreign site")
         if self.request.method == "POST":
             if origin is None:
@@ -102,6 +105,17 @@ class Handler(RequestHandler):
             kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip()
             if kind != "application/json":
                 raise HTTPError(415, reason="Expected application/json")
+
+    def _is_of_this_site(self) -> bool:
+        """Whether the page itself asks, or a link led a window to it, but no part of another page.
+
+        The link is that of the file which a browser is opened with (see `opening`).
+        """
+        sent = self.request.headers
+        if sent.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
+            return True
+        way = (self.request.method, sent.get("Sec-Fetch-Mode"), sent.get("Sec-Fetch-Dest"))
+        return self.is_page and way == ("GET", "navigate", "document")
 
     def set_default_headers(self) -> None:
         self.set_header("Content-Security-Policy", POLICY)
@@ -147,6 +161,8 @@ class Handler(RequestHandler):
 
 class Start(Handler):
     """The page itself."""
+
+    is_page = True
 
     def get(self, token: str) -> None:
         """The page, with what it shows first in it."""

@@ -160,6 +160,15 @@ def test_pages_of_other_sites_may_not_even_show_a_picture(served):
     assert served.ask("GET", "faces/c0.png", headers={"Sec-Fetch-Site": "same-origin"})[0] == 200
 
 
+def test_a_link_may_lead_a_window_to_the_page_and_to_nothing_else(served):
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert served.ask("GET", "", headers={**link, "Sec-Fetch-Dest": "document"})[0] == 200
+    assert served.ask("GET", "", headers={**link, "Sec-Fetch-Dest": "iframe"})[0] == 403
+    assert served.ask("GET", "", headers={**link, "Sec-Fetch-Mode": "no-cors"})[0] == 403
+    for path in ("state", "faces/c0.png", "look/c0", "report"):
+        assert served.ask("GET", path, headers={**link, "Sec-Fetch-Dest": "document"})[0] == 403
+
+
 def test_forms_cannot_post(served):
     body = json.dumps({"do": "mixed", "group": "c0"}).encode()
     for kind in (
