@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from daskfer.cli.session import root_of
 from daskfer.errors import Stopped
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def list_folders(store: StoreOption = None, as_json: JsonOption = False) -> None
     from daskfer.cache import look
     from daskfer.leases import users
 
-    root = _root(store)
+    root = root_of(store)
     contents, at_work = look(root), users(root)
     if as_json:
         _print_json(contents, contents.folders, leases=[lease.as_dict() for lease in at_work])
@@ -92,7 +93,7 @@ def clear(
     from daskfer import cache
     from daskfer.leases import check_unused
 
-    root = _root(store)
+    root = root_of(store)
     contents = cache.look(root)
     chosen = cache.select(
         contents, stage=stage, keys=keys or [], older_than=older_than, unfinished=unfinished
@@ -116,12 +117,6 @@ def clear(
         typer.echo(f"{_count(left, 'folder')} changed meanwhile and left alone")
     if contents.others:
         typer.echo(_others(contents.others))
-
-
-def _root(store: str | None) -> str:
-    from daskfer.store import absolute, default_root
-
-    return absolute(store or default_root())
 
 
 def _ask(root: str, chosen: Sequence[Folder]) -> None:

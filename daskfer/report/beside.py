@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daskfer.classify import chance_accuracy
-from daskfer.faces import UNKNOWN
+from daskfer.classify import balanced_chance_accuracy, chance_accuracy
 from daskfer.report.sentences import beyond, labelled
 from daskfer.report.words import look_up, percent, score
 
@@ -173,7 +172,7 @@ def classifier_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure,
         ),
         figure(
             "Balanced accuracy on test faces", look_up(found, "test_balanced_accuracy"),
-            _constant_recall(tested), "any one constant answer",
+            balanced_chance_accuracy(tested), "any one constant answer",
             "The mean over the emotions of the share that is recognised.",
             missing_test(result, metrics),
         ),
@@ -186,12 +185,7 @@ def classifier_figures(result: Result, metrics: dict[str, Any]) -> tuple[Figure,
     )  # fmt: skip
 
 
-def _constant_recall(tested: np.ndarray) -> float | None:
-    present = len(np.unique(tested[tested != UNKNOWN]))
-    return 1 / present if present else None
-
-
 def _constant_f1(tested: np.ndarray) -> float | None:
     """Macro F1 of the most frequent answer: its recall is 1, its precision its share."""
-    share, recall = chance_accuracy(tested), _constant_recall(tested)
+    share, recall = chance_accuracy(tested), balanced_chance_accuracy(tested)
     return None if share is None or recall is None else 2 * share / (1 + share) * recall

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daskfer.faces import EMOTIONS, UNKNOWN
+from daskfer.recipe.reading import SELECTORS
 from daskfer.report.words import (
     classes_of,
     count,
@@ -29,7 +30,6 @@ by about 0.01 between draws of a few thousand rows."""
 STANDARD_ERRORS = 3
 """Standard errors by which an accuracy must exceed chance not to be called luck."""
 
-SELECTORS = {"name": "how", "classify": "model"}
 KEY_FIGURES = {"balance": "per_class", "reduce": "components", "cluster": "clusters"}
 
 

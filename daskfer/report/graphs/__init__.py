@@ -24,9 +24,6 @@ from daskfer.report.graphs.style import Graph
 if TYPE_CHECKING:
     from daskfer.pipeline import Result
 
-SECTIONS = ("rows", "seen", "clusters", "classifier", "computed")
-"""Of the page, in its order."""
-
 
 def graphs_of(
     result: Result, metrics: dict[str, Any], simulation: dict[str, Any] | None = None
