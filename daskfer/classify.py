@@ -184,7 +184,10 @@ def _described(step: Any) -> str:
         for key, value in step.get_params().items()
         if key in searched and isinstance(value, int | float | tuple)
     }
-    listed = ", ".join(f"{key}={value}" for key, value in kept.items())
+    listed = ", ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in kept.items()
+    )
     return f"{type(step).__name__}({listed})"
 
 

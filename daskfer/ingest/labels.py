@@ -100,7 +100,7 @@ def explain_class(text: bytes, classes: tuple[str, ...] = EMOTIONS) -> str:
     """Say that a text is no class."""
     return (
         f"unknown emotion: {shown(text)}, expected 0–{len(classes) - 1} or one of "
-        f"{', '.join(classes)}; other classes are told by ingest.classes"
+        f"{', '.join(classes)}; other classes by --set ingest.classes=[...]"
     )
 
 

@@ -108,8 +108,8 @@ def test_emotions_among_other_classes_keep_their_other_words() -> None:
 def test_what_is_no_class_names_the_classes_and_the_way_out() -> None:
     message = explain_class(b"dog", ("cat", "bird"))
     assert message == (
-        "unknown emotion: 'dog', expected 0–1 or one of cat, bird; other classes are told by "
-        "ingest.classes"
+        "unknown emotion: 'dog', expected 0–1 or one of cat, bird; other classes by --set "
+        "ingest.classes=[...]"
     )
 
 
