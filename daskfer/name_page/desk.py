@@ -12,6 +12,7 @@ from daskfer.answer_log import Log
 from daskfer.answers import AnswerError, GoneError, Group
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.name_page.gallery import Gallery, Tile
+from daskfer.name_page.hints import Hint
 from daskfer.name_page.pictures import COLUMNS, average_face, sheet_png, tile_side
 from daskfer.names_file import take_over
 from daskfer.naming import Given
@@ -95,9 +96,16 @@ class Desk:
     def worth(self, group: Group) -> float:
         """How many faces a look is expected to give a right name that they have not now."""
         hint = self.gallery.hint(group)
-        told = hint is not None and hint.emotion != UNKNOWN
+        told = hint is not None and self._told_by(hint) is not None
         sure = hint.score if hint is not None and told else 1 / max(len(self.choices), 2)
         return self.gallery.size(group) * (1 - sure)
+
+    def _told_by(self, hint: Hint) -> str | None:
+        """The name to choose from that action units tell; None where they tell none of these."""
+        if hint.emotion == UNKNOWN:
+            return None
+        code = code_of(EMOTIONS[hint.emotion], self.choices)
+        return None if code == UNKNOWN else self.choices[code]
 
     def state(self) -> dict[str, Any]:
         """All that the page shows."""
@@ -241,10 +249,9 @@ class Desk:
     def _suggestion(self, group: Group, neighbours: list[Group]) -> dict[str, Any] | None:
         """A name to accept, and why; no label is read for it."""
         hint = self.gallery.hint(group)
-        if hint is not None and hint.emotion != UNKNOWN:
-            name = EMOTIONS[hint.emotion]
-            if name in self.choices:
-                return {"name": name, "why": f"action units tell it, at {hint.score:.0%}"}
+        name = None if hint is None else self._told_by(hint)
+        if hint is not None and name is not None:
+            return {"name": name, "why": f"action units tell it, at {hint.score:.0%}"}
         answers = self.log.answers
         for one in neighbours:
             said = answers.said.get(one.key)

@@ -101,6 +101,11 @@ def test_suggestions_come_from_action_units_then_from_neighbours(planted):
     # A name that is not among those to choose from is not suggested by action units.
     desk.answer({"do": "categories", "names": ["calm", "tense"]})
     assert desk.look("c3")["suggestion"] is None
+    unsure = desk.worth(desk.log.answers.group("c3"))
+    # It is suggested as the list spells it, and told emotions count as known then.
+    desk.answer({"do": "categories", "names": ["Happy", "tense"]})
+    assert desk.look("c3")["suggestion"]["name"] == "Happy"
+    assert desk.worth(desk.log.answers.group("c3")) < unsure
 
 
 def test_mixed_neighbours_suggest_nothing(planted):
