@@ -110,3 +110,20 @@ def test_what_comes_from_the_runs_is_escaped(tmp_path: Path) -> None:
     assert reader.text.count(EVIL) == 4
     assert "<script>.csv" in reader.text
     assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_runs_with_different_classes(tmp_path: Path) -> None:
+    one, other = make_metrics(), make_metrics()
+    other["classes"] = ["happy", "<b>contempt</b>"]
+    other["classifier"]["test_confusion"] = [[3, 1], [2, 2]]
+    _, page = compared(
+        tmp_path,
+        folder_of(tmp_path / "first", one, []),
+        folder_of(tmp_path / "second", other, ["ingest.classes=[happy, <b>contempt</b>]"]),
+    )
+    assert cells(page, "happy") == ["100.0%", "100.0%", "75.0%", "62.5%"]
+    assert cells(page, "sad")[2:] == ["–", ""]
+    assert cells(page, "&lt;b&gt;contempt&lt;/b&gt;")[0] == "–"
+    assert "<b>contempt" not in page
+    heads = re.findall(r'<table class="heat">.*?</thead>', page, re.S)
+    assert [head.count('scope="col" class="col"') for head in heads] == [8, 3]

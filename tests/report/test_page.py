@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import itertools
 import re
@@ -309,3 +310,24 @@ def test_same_run_gives_the_same_page(tmp_path: Path) -> None:
     result = make_result(tmp_path)
     first = read(tmp_path, result, make_metrics())[1]
     assert read(tmp_path, result, make_metrics())[1] == first
+
+
+def test_a_set_with_classes_of_its_own(tmp_path: Path) -> None:
+    classes = ("cat", "dog", "<script>bird</script>", *(f"kind {number}" for number in range(6)))
+    result, metrics = make_result(tmp_path), make_metrics()
+    result.faces.table.emotion[:90] = np.arange(90) % 9
+    result.names = replace(result.names, categories=(*classes, "furry"), classes=classes)
+    confusion = np.zeros((9, 9), int)
+    confusion[:8, 3] = 2
+    metrics |= {"classes": list(classes)}
+    metrics["classifier"]["test_confusion"] = confusion.tolist()
+    reader, page = read(tmp_path, result, metrics)
+    assert "it means the classes of this set: cat, dog, <script>bird</script>," in reader.text
+    assert "<script" not in page
+    heads = re.findall(r'<table class="heat">.*?</thead>', page, re.S)
+    assert len(heads) == 2
+    for head in heads:
+        named = re.findall(r'<th scope="col" class="col"><span>(.*?)</span>', head)
+        assert [html.unescape(name) for name in named] == [*classes, "faces"]
+    assert "It never answers cat, dog, <script>bird</script>, kind 1," in reader.text
+    assert "are kind 0" in reader.text, "the purity of a cluster named so"
