@@ -327,10 +327,11 @@ class Answers:
                 own.setdefault(name.casefold(), name)
         return categories_of(own.values(), self.classes)
 
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The names that keys stand for."""
-        return tuple(self.own) if self.own is not None else self.classes
+    def choices(self, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
+        """The names to choose from: those stated, else by default, and others that are in use."""
+        listed = tuple(self.own) if self.own is not None else default or self.classes
+        used = dict.fromkeys(name for name in self.said.values() if name is not None)
+        return categories_of(used, listed)
 
     def told_of(self, part: int) -> tuple[int, float]:
         """The name's code that the run itself gave a cluster, and how likely it is right."""

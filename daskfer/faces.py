@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Names of the emotions, in the order of FER2013's labels 0-6."""
 
+SYNONYMS = {
+    "angry": ("anger",),
+    "disgust": ("disgusted",),
+    "fear": ("fearful", "afraid", "scared"),
+    "happy": ("happiness", "joy"),
+    "sad": ("sadness",),
+    "surprise": ("surprised",),
+    "neutral": (),
+}
+"""Other words for the emotions."""
+
 USAGES = ("Training", "PublicTest", "PrivateTest")
 """Values of FER2013's Usage column, in the order of the codes 0-2."""
 

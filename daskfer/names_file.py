@@ -14,11 +14,13 @@ import yaml
 
 from daskfer import storage
 from daskfer.answer_log import Log
-from daskfer.answers import Told, clean_name
+from daskfer.answers import Told
 from daskfer.errors import RunFolderError, one_line
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.naming import Given, Names
+from daskfer.recipe import fault_of
 from daskfer.run_folder import OWNER, RunFolder
+from daskfer.stated import load_yaml, spelt
 
 NAMES = "names.yaml"
 
@@ -122,11 +124,10 @@ def _read(folder: RunFolder) -> dict[str, Any]:
     path = folder.file(NAMES)
     if not storage.exists(path):
         return {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(storage.read_bytes(path), Loader=loader)
+        content = load_yaml(storage.read_bytes(path))
     except yaml.YAMLError as error:
-        raise RunFolderError(f"{path} is not YAML: {one_line(error)}") from error
+        raise RunFolderError(f"{path}: {one_line(error)}: expected YAML, each key once") from error
     if not isinstance(content, dict) or not isinstance(content.get("clusters"), dict):
         raise RunFolderError(f"{path}: expected a key clusters with cluster: emotion in it")
     return content
@@ -140,6 +141,15 @@ def _names_in(content: dict[str, Any]) -> dict[int, str | None]:
         if isinstance(number, int):
             found[number] = name
     return found
+
+
+def _checked_name(path: str, number: int, name: Any, categories: tuple[str, ...]) -> str | None:
+    """A name that somebody wrote into names.yaml, as the categories spell it."""
+    if name is None:
+        return None
+    if fault := fault_of(name):
+        raise RunFolderError(f"{path}: the name {str(name)[:80]!r} of cluster {number}: {fault}")
+    return spelt(name, categories)
 
 
 def _told(content: dict[str, Any], clusters: int, classes: tuple[str, ...]) -> Told | None:
@@ -159,8 +169,14 @@ def _take_over(folder: RunFolder, log: Log, content: dict[str, Any]) -> None:
     """Put into the log what names.yaml says otherwise than what it was written from."""
     stated = _names_in(content)
     written = _written_names(folder, log, content)
+    path, k = folder.file(NAMES), log.answers.k
+    for number in content.get("clusters", {}):
+        if not isinstance(number, int) or not 0 <= number < k:
+            raise RunFolderError(
+                f"{path}: cluster {str(number)[:80]!r}: expected a number from 0 to {k - 1}"
+            )
     changed = {
-        number: None if name is None else clean_name(name)
+        number: _checked_name(path, number, name, log.answers.categories)
         for number, name in stated.items()
         if number in written and name != written[number]
     }

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from daskfer.errors import InputError, RecipeError
+from daskfer.errors import InputError
 from daskfer.evaluate.external import contingency
 from daskfer.faces import EMOTIONS, UNKNOWN
 from daskfer.recipe import (
@@ -19,10 +17,9 @@ from daskfer.recipe import (
     NameByPage,
     categories_of,
     code_of,
-    fault_of,
 )
-from daskfer.recipe.categories import MOST_CATEGORIES, checked_names
 from daskfer.splits import Split
+from daskfer.stated import read_names
 
 
 @dataclass(frozen=True)
@@ -203,7 +200,8 @@ def name_clusters(
             categories=classes, classes=classes,
         )  # fmt: skip
     if isinstance(method, NameByFile):
-        chosen, categories = read_names(method.file, k, categories_of(method.categories, classes))
+        stated = read_names(method.file, k, categories_of(method.categories, classes))
+        chosen, categories = stated.emotion(k), stated.categories
         looks = int((chosen != UNKNOWN).sum())
         found = purity_of(cluster, emotion, chosen, "from the file", len(classes))
         return Names(chosen, "file", looks, rows, *found, categories=categories, classes=classes)
@@ -252,88 +250,6 @@ def given_names(given: Given, cluster: np.ndarray, emotion: np.ndarray) -> Names
         splits=given.splits,
         answers=given.answers,
     )
-
-
-def read_names(
-    path: str, k: int, categories: tuple[str, ...] = EMOTIONS, any_name: bool = False
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Codes, int8 (k,), from a YAML file ``cluster: emotion`` (or a run's names.yaml).
-
-    Clusters that are left out or null stay unnamed.
-
-    Parameters
-    ----------
-    path : str
-    k : int
-        Number of clusters.
-    categories : tuple of str
-        What codes stand for, to begin with; those that a run's names.yaml lists come behind.
-    any_name : bool
-        Whether a name that is none of these becomes a category too, or is an error.
-
-    Returns
-    -------
-    emotion : int8 array (k,)
-    categories : tuple of str
-        What the codes stand for.
-
-    Raises
-    ------
-    InputError
-        For a cluster that does not exist or a name that is not known.
-    """
-    content = _content_of(path)
-    if isinstance(content.get("clusters"), dict):
-        if content.get("categories") is not None:
-            try:
-                listed = checked_names("categories", content["categories"])
-            except RecipeError as error:
-                raise InputError(f"{path}: {error}") from error
-            categories = _joined(path, categories, listed)
-        content = content["clusters"]
-    chosen = np.full(k, UNKNOWN, np.int8)
-    for number, name in content.items():
-        if isinstance(name, dict):
-            name = name.get("emotion")
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < k:
-            raise InputError(f"{path}: cluster {number!r}: expected a number from 0 to {k - 1}")
-        if name is None:
-            continue
-        if fault := fault_of(name):
-            raise InputError(f"{path}: emotion {name!r} of cluster {number}: {fault}")
-        if code_of(name, categories) == UNKNOWN:
-            if not any_name:
-                raise InputError(
-                    f"{path}: emotion {name!r} of cluster {number}: expected one of "
-                    f"{', '.join(categories)}; names of your own are told by "
-                    f"--set name.categories=[...]"
-                )
-            categories = _joined(path, categories, (name.strip(),))
-        chosen[number] = code_of(name, categories)
-    return chosen, categories
-
-
-def _content_of(path: str) -> dict[Any, Any]:
-    """What a YAML file of names holds."""
-    if not Path(path).is_file():
-        raise InputError(
-            f"name.file={path}: no such file; expected YAML with lines cluster: emotion"
-        )
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected lines cluster: emotion, got {content!r}")
-    return content
-
-
-def _joined(path: str, categories: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
-    """Categories, and behind them those of the names that they do not have."""
-    new = tuple(name for name in names if code_of(name, categories) == UNKNOWN)
-    if len(categories) + len(new) > MOST_CATEGORIES:
-        raise InputError(f"{path}: more than {MOST_CATEGORIES} names in all: expected fewer")
-    return (*categories, *new)
 
 
 def purity_of(

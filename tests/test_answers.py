@@ -111,7 +111,7 @@ def test_names_of_ones_own_come_behind_the_emotions_in_any_case():
     names = found.given()
     assert names.categories == (*EMOTIONS, "calm", "tense")
     assert names.emotion.tolist() == [HAPPY, 8, 7, UNKNOWN]
-    assert found.choices == ("calm", "Happy")
+    assert found.choices() == ("calm", "Happy", "tense")
     assert len(replayed({"do": "categories", "names": ["a", "b"]}, {"do": "labels"}).effective) == 0
 
 
@@ -237,7 +237,8 @@ def test_names_of_a_set_with_other_classes():
         {"n": 2, "do": "name", "group": "c2", "name": "happy"},
     ]
     found = Answers.replay(entries, 3, ("cat", "dog"))
-    assert found.choices == ("cat", "dog")
+    assert found.choices() == ("cat", "dog", "happy")
+    assert found.choices(("x", "DOG")) == ("x", "DOG", "happy")
     given = found.given()
     assert given.categories == ("cat", "dog", "happy")
     assert given.classes == ("cat", "dog")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +201,32 @@ def test_names_that_are_no_text_are_an_error(tmp_path):
 def test_yaml_of_libyaml_is_that_of_python(tmp_path):
     content = {"how": "page", "clusters": {0: {"emotion": "é", "faces": 1, "purity": None}}}
     assert yaml.safe_load(as_yaml(content)) == content
+
+
+def test_words_written_by_hand_are_those_of_a_file(tmp_path):
+    folder = run_folder(tmp_path, "facs")
+    edit(folder, 0, "Anger")
+    edit(folder, 1, "mixed")
+    assert by_name(given_names(folder))[:2] == ["angry", None]
+    assert names_of(folder)[:2] == ["angry", None]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("  3:", "  99:", "cluster '99': expected a number from 0 to 3"),
+        ("  3:", "  three:", "cluster 'three': expected a number"),
+        ("  3:", "  2:", "2 is there twice"),
+        ("emotion: sad", "emotion: 7", "the name '7' of cluster 1: YAML takes it for a number"),
+        ("emotion: sad", "emotion: [sad]", "of cluster 1: it is a list"),
+    ],
+)
+def test_slips_by_hand_are_errors_that_say_where(tmp_path, old, new, words):
+    folder = run_folder(tmp_path, "facs")
+    path = Path(folder.file("names.yaml"))
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(RunFolderError, match=re.escape(words)) as caught:
+        open_log(folder)
+    assert str(path) in str(caught.value)

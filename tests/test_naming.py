@@ -11,9 +11,10 @@ import yaml
 
 from daskfer.errors import InputError
 from daskfer.faces import EMOTIONS, UNKNOWN
-from daskfer.naming import Given, Names, among, given_names, name_clusters, read_names
+from daskfer.naming import Given, Names, among, given_names, name_clusters
 from daskfer.recipe import NameByDominant, NameByFile, NameByPage, NoNames
 from daskfer.splits import Split
+from daskfer.stated import read_names
 
 CLUSTER = np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int32)
 EMOTION = np.array([3, 3, 0, 5, 4, UNKNOWN, UNKNOWN, UNKNOWN], np.int8)
@@ -78,9 +79,9 @@ def test_a_file_of_names(path: Path) -> None:
 def test_a_runs_own_names_are_a_file_of_names(path: Path) -> None:
     names = name_clusters(NameByDominant(), CLUSTER, EMOTION, 4)
     path.write_text(yaml.safe_dump(names.as_dict(), sort_keys=False))
-    found, categories = read_names(str(path), 4)
-    assert found.tolist() == names.emotion.tolist()
-    assert categories == EMOTIONS
+    found = read_names(str(path), 4)
+    assert found.emotion(4).tolist() == names.emotion.tolist()
+    assert found.categories == EMOTIONS
 
 
 def test_names_of_ones_own_in_a_file(path: Path) -> None:
@@ -99,19 +100,9 @@ def test_names_of_ones_own_in_a_file(path: Path) -> None:
     ]  # fmt: skip
     # What we wrote is read as it is, without any key of the recipe.
     path.write_text(yaml.safe_dump(content, sort_keys=False))
-    found, categories = read_names(str(path), 4)
-    assert found.tolist() == names.emotion.tolist()
-    assert categories == names.categories
-
-
-def test_any_name_may_be_taken(path: Path) -> None:
-    path.write_text("0: calm\n1: Tense\n2: CALM\n3: sad\n")
-    found, categories = read_names(str(path), 4, any_name=True)
-    assert categories == (*EMOTIONS, "calm", "Tense")
-    assert found.tolist() == [7, 8, 7, 4]
-    path.write_text("".join(f"{number}: name {number}\n" for number in range(114)))
-    with pytest.raises(InputError, match="more than 120 names in all"):
-        read_names(str(path), 114, any_name=True)
+    found = read_names(str(path), 4)
+    assert found.emotion(4).tolist() == names.emotion.tolist()
+    assert found.categories == names.categories
 
 
 def test_clusters_that_wait_for_a_person() -> None:
@@ -174,48 +165,6 @@ def test_as_dict_by_hand() -> None:
             1: {"emotion": None, "faces": 0, "purity": None},
         },
     }
-
-
-@pytest.mark.parametrize("code", range(7))
-def test_every_emotion_has_its_name(code: int, path: Path) -> None:
-    path.write_text(f"0: {EMOTIONS[code]}\n")
-    assert read_names(str(path), 1)[0].tolist() == [code]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("4: happy\n", "cluster 4: expected a number from 0 to 3"),
-        ("-1: happy\n", "cluster -1"),
-        ("true: happy\n", "cluster True"),
-        ("a: happy\n", "cluster 'a'"),
-        ("0: joyful\n", "emotion 'joyful' of cluster 0: expected one of angry"),
-        ("0: 3\n", "emotion 3 of cluster 0: YAML takes it for a number; write it in quotes"),
-        ("0: yes\n", "emotion True of cluster 0: YAML takes it for true or false"),
-        ("0: [happy]\n", "cluster 0: YAML takes it for a list"),
-        ("0: ''\n", "emotion '' of cluster 0: it is empty"),
-        ("0: calm\n", r"expected one of angry, .*neutral; .*--set name\.categories=\[\.\.\.\]"),
-        ("categories: calm\nclusters: {0: calm}\n", "categories='calm': expected a list of names"),
-        ("categories: [a, A]\nclusters: {0: a}\n", "the name 'A' is there twice"),
-        ("- happy\n", "expected lines cluster: emotion"),
-        ("", "expected lines cluster: emotion"),
-        ("0: [happy\n", "is not YAML"),
-    ],
-)
-def test_files_that_are_refused(text: str, message: str, path: Path) -> None:
-    path.write_text(text)
-    with pytest.raises(InputError, match=message) as caught:
-        read_names(str(path), 4)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_files_that_are_missing_or_no_text(path: Path) -> None:
-    with pytest.raises(InputError, match="no such file"):
-        read_names(str(path), 4)
-    path.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match="is not YAML"):
-        read_names(str(path), 4)
 
 
 ANIMALS = ("cat", "dog", "bird")

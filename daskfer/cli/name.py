@@ -86,8 +86,9 @@ def name(
     log = open_log(folder)
     if names is not None:
         _set_names(log, names)
+    choices = log.answers.choices(getattr(recipe.name, "categories", None))
     if how == "file" and sheets is None:
-        _by_file(folder, log, file)
+        _by_file(folder, log, file, choices)
         return
     found = look(recipe, sources, store)
     from daskfer.name_page.serving import gallery_of
@@ -97,10 +98,10 @@ def name(
     if sheets is not None:
         from daskfer.name_page.sheets import write_sheets
 
-        written = write_sheets(sheets, gallery, log, recipe.seed)
+        count, to_fill_in = write_sheets(sheets, gallery, log, recipe.seed, choices)
         typer.echo(
-            f"{written} pictures and names.yaml are in {sheets}: write a name behind each cluster, "
-            f"then daskfer name {run} --how file --file {sheets}/names.yaml"
+            f"{count} pictures are in {sheets}: write names into {to_fill_in}, then daskfer name "
+            f"{run} --how file --file {to_fill_in}"
         )
         return
     if how != "page":
@@ -143,24 +144,29 @@ def _set_names(log: Log, names: str) -> None:
         log.append({"do": "categories", "names": chosen})
 
 
-def _by_file(folder: RunFolder, log: Log, file: str | None) -> None:
-    """Take the names in a file as answers."""
+def _by_file(folder: RunFolder, log: Log, file: str | None, choices: tuple[str, ...]) -> None:
+    """Take the names in a file as answers; those that are none of the choices are told."""
     from daskfer.errors import InputError
-    from daskfer.naming import read_names
+    from daskfer.stated import read_names, told_new
 
     if file is None:
         raise InputError(
             "--how file needs the file too: --file names.yaml with lines cluster: name (what is "
             "written by hand into a run's own names.yaml counts without this command)"
         )
-    emotion, categories = read_names(file, log.answers.k, log.classes, any_name=True)
-    stated = {
-        str(number): categories[code] for number, code in enumerate(emotion.tolist()) if code >= 0
-    }
-    if not stated:
-        raise InputError(f"{file} names no cluster: expected lines such as 0: happy")
-    _take(folder, log, {"do": "names", "how": "file", "names": stated})
-    typer.echo(_told(log, f"from {file}"))
+    stated = read_names(file, log.answers.k, choices, any_name=True)
+    names = stated.names()
+    if not names:
+        raise InputError(f"{file} names no cluster: expected lines such as 0: {choices[0]}")
+    _take(folder, log, {"do": "names", "how": "file", "names": names})
+    left_out = sum(name is None for name in names.values())
+    typer.echo(
+        f"{len(names) - left_out:,} names are from {file}"
+        + (f", which leaves {left_out:,} clusters out" if left_out else "")
+    )
+    if new := stated.categories[len(choices) :]:
+        typer.echo(f"New names: {told_new(new, choices)}")
+    typer.echo(_told(log))
 
 
 def _take(folder: RunFolder, log: Log, entry: dict[str, object]) -> None:

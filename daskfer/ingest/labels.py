@@ -7,18 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from daskfer.faces import EMOTIONS, UNKNOWN, USAGES
-
-SYNONYMS = {
-    "angry": ("anger",),
-    "disgust": ("disgusted",),
-    "fear": ("fearful", "afraid", "scared"),
-    "happy": ("happiness", "joy"),
-    "sad": ("sadness",),
-    "surprise": ("surprised",),
-    "neutral": (),
-}
-"""Other words for the emotions."""
+from daskfer.faces import EMOTIONS, SYNONYMS, UNKNOWN, USAGES
 
 SPLIT_WORDS = {
     "Training": ("train",),

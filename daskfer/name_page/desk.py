@@ -50,7 +50,8 @@ class Desk:
         categories: tuple[str, ...] | None = None,
     ) -> None:
         self.log, self.gallery, self.title = log, gallery, title
-        self._emotion, self._categories = emotion, categories or log.classes
+        self._emotion, self._categories = emotion, categories
+        self._choices: tuple[int, tuple[str, ...]] = (-1, ())
         self._average: np.ndarray | None = None
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.RLock()
@@ -63,9 +64,11 @@ class Desk:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The names to choose from."""
-        answers = self.log.answers
-        return answers.choices if answers.own is not None else self._categories
+        """The names to choose from; asked for once a cluster, so found once an answer."""
+        if self._choices[0] != len(self.log.entries):
+            found = self.log.answers.choices(self._categories)
+            self._choices = (len(self.log.entries), found)
+        return self._choices[1]
 
     def order(self) -> list[Group]:
         """Groups without an answer, the one to look at next first.

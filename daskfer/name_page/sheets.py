@@ -28,7 +28,9 @@ NO_TEXTS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 """Words that YAML takes for something else, unless they are quoted."""
 
 
-def write_sheets(folder: str, gallery: Gallery, log: Log, seed: int) -> int:
+def write_sheets(
+    folder: str, gallery: Gallery, log: Log, seed: int, choices: tuple[str, ...] | None = None
+) -> tuple[int, str]:
     """Write ``cluster-NNN.png`` for each cluster that has faces, and names.yaml to fill in.
 
     Parameters
@@ -40,17 +42,22 @@ def write_sheets(folder: str, gallery: Gallery, log: Log, seed: int) -> int:
     log : Log
     seed : int
         Decides which faces are drawn at random.
+    choices : tuple of str, optional
+        Names to choose from, unless a person stated others; by default the set's classes.
 
     Returns
     -------
     int
         Number of pictures.
+    str
+        The file to fill in.
     """
     answers = log.answers
     given = answers.given()
     lines = [
-        "# Write a name behind each cluster; what stays empty gets none.",
-        f"# Names: {', '.join(answers.choices)}, or others.",
+        "# Write a name behind each cluster that you know one for, or mixed, which leaves it out.",
+        "# What stays empty stays as it is.",
+        f"# Names: {', '.join(answers.choices(choices))}, or others.",
     ]
     count = 0
     for number in range(gallery.clusters):
@@ -71,7 +78,7 @@ def write_sheets(folder: str, gallery: Gallery, log: Log, seed: int) -> int:
     if target.exists():
         target = Path(folder) / "names-new.yaml"
     storage.write_text(str(target), "\n".join(lines) + "\n")
-    return count
+    return count, str(target)
 
 
 def _name(name: str) -> str:

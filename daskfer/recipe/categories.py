@@ -20,6 +20,8 @@ MOST_CATEGORIES = 120
 
 def fault_of(name: Any) -> str:
     """What is wrong with a name, in words; empty where nothing is."""
+    if isinstance(name, list | dict):
+        return "it is a list or a table; expected one name"
     if not isinstance(name, str):
         # YAML's own words for true, false and null are names that people give.
         return f"YAML takes it for {_kind(name)}; write it in quotes, such as 'yes' or '3'"
@@ -67,8 +69,10 @@ def categories_of(
     names: Iterable[str] | None, classes: tuple[str, ...] = EMOTIONS
 ) -> tuple[str, ...]:
     """What codes stand for: a set's classes first, and behind them the names that are none."""
-    known = {name.casefold() for name in classes}
-    return (*classes, *(name for name in names or () if name.casefold() not in known))
+    found = {name.casefold(): name for name in classes}
+    for name in names or ():
+        found.setdefault(name.casefold(), name)
+    return tuple(found.values())
 
 
 def code_of(name: str, categories: tuple[str, ...]) -> int:

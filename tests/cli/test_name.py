@@ -37,7 +37,8 @@ def test_sheets_and_the_file_to_fill_in(finished, run, tmp_path):
     sheets = tmp_path / "sheets"
     done = daskfer("name", run, "--sheets", sheets, environment=environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "7 pictures and names.yaml are in" in done.stdout
+    assert "7 pictures are in" in done.stdout
+    assert f"--file {sheets}/names.yaml" in done.stdout
     assert sorted(path.name for path in sheets.iterdir()) == [
         *(f"cluster-{number:03d}.png" for number in range(7)), "names.yaml",
     ]  # fmt: skip
@@ -55,10 +56,13 @@ def test_sheets_and_the_file_to_fill_in(finished, run, tmp_path):
         "name", run, "--how", "file", "--file", sheets / "names.yaml", environment=environment
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert "3 of 7 clusters have names now, from" in done.stdout
+    assert "3 names are from" in done.stdout
+    assert "New names: yes, calm" in done.stdout
+    assert "3 of 7 clusters have names now" in done.stdout
     assert names_in(run) == ["happy", None, None, "yes", None, None, "calm"]
     done = daskfer("name", run, "--sheets", sheets, environment=environment)
     assert done.returncode == 0
+    assert f"--file {sheets}/names-new.yaml" in done.stdout
     assert (sheets / "names.yaml").read_text() == filled
     assert yaml.safe_load((sheets / "names-new.yaml").read_text()) == {
         0: "happy", 1: None, 2: None, 3: "yes", 4: None, 5: None, 6: "calm",
@@ -133,7 +137,7 @@ def test_errors_are_one_line(finished, run, options, words):
         ("9: happy", "cluster 9: expected a number from 0 to 6"),
         ("0: yes", "write it in quotes"),
         ("0:", "names no cluster"),
-        ("[", "is not YAML"),
+        ("[", "expected YAML"),
     ],
 )
 def test_files_that_name_nothing_are_errors(finished, run, tmp_path, text, words):

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from daskfer.engine import InProcess
 from daskfer.errors import InputError
-from daskfer.faces import EMOTIONS, UNKNOWN, USAGES
+from daskfer.faces import EMOTIONS, SYNONYMS, UNKNOWN, USAGES
 from daskfer.ingest.csv import HEAD_BYTES, CsvLayout, read_layout
 from daskfer.ingest.duplicates import difference_hashes, digests
 from daskfer.ingest.finding import find_sources
-from daskfer.ingest.labels import SPLIT_WORDS, SYNONYMS
+from daskfer.ingest.labels import SPLIT_WORDS
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Rows, in_blocks, join
 from daskfer.ingest.sources import Source
