@@ -21,13 +21,15 @@ class Marks:
     Parameters
     ----------
     folder : str
-        Where to; images of the same name from several folders get numbers.
+        Where to. Names end in ``-marked.png``, so that no photo that lies there is lost; images of
+        the same name from several folders get numbers.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self._taken: set[str] = set()
+        self._inputs: set[str] = set()
 
     def add(self, rows: list[dict[str, Any]]) -> None:
         """Take what was said of faces; of rows of tables nothing can be drawn."""
@@ -36,6 +38,7 @@ class Marks:
 
     def write(self) -> None:
         """Write a PNG for each image that can be read."""
+        self._inputs = {os.path.realpath(source) for source in self._rows}
         for source, rows in self._rows.items():
             try:
                 photo = decode_colours(storage.read_bytes(source))
@@ -45,11 +48,14 @@ class Marks:
 
     def _name(self, source: str) -> str:
         stem = os.path.splitext(os.path.basename(source))[0][:80]
-        name, number = f"{stem}.png", 2
-        while name in self._taken:
-            name, number = f"{stem}-{number}.png", number + 1
+        name, number = f"{stem}-marked.png", 2
+        while name in self._taken or self._is_input(name):
+            name, number = f"{stem}-{number}-marked.png", number + 1
         self._taken.add(name)
         return name
+
+    def _is_input(self, name: str) -> bool:
+        return os.path.realpath(os.path.join(self.folder, name)) in self._inputs
 
 
 def marked(photo: Any, rows: list[dict[str, Any]]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 
 from daskfer import storage
 from daskfer.errors import InputError
+from daskfer.ingest.sources import Source
 
 COLUMNS = ("row", "source", "emotion", "confidence", "cluster", "x", "y", "width", "height",
            "problem")  # fmt: skip
@@ -19,7 +20,7 @@ ENDINGS = (".csv", ".parquet", ".jsonl")
 
 
 def check_path(path: str) -> None:
-    """Refuse, before any work, a path whose ending says no form, or where nothing can be written.
+    """Refuse, before any work, a path whose ending says no form, or that is a URL or a folder.
 
     Raises
     ------
@@ -31,6 +32,21 @@ def check_path(path: str) -> None:
         raise InputError(f"--out {path} is a URL: expected a local file")
     if os.path.isdir(path):
         raise InputError(f"--out {path} is a folder: expected a file")
+
+
+def check_no_input(path: str, sources: list[Source]) -> None:
+    """Refuse a path that is one of the files to be read.
+
+    Raises
+    ------
+    InputError
+    """
+    if not os.path.exists(path):
+        return
+    for source in sources:
+        files = [storage.join(source.path, file) for file in source.files] or [source.path]
+        if any(os.path.exists(file) and os.path.samefile(path, file) for file in files):
+            raise InputError(f"--out {path} is one of the inputs: expected another file")
 
 
 class Output(ABC):

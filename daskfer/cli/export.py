@@ -39,6 +39,9 @@ def export(
 
     if takes not in ("components", "features"):
         raise InputError(f"--input {takes}: expected components or features")
+    if not onnx.lower().endswith(".onnx"):
+        # Whatever is called otherwise may be somebody's faces.
+        raise InputError(f"--onnx {onnx}: expected a name that ends in .onnx")
     found = read_model(model)
     data = to_onnx(found, "features" if takes == "features" else "components")
     storage.write_whole(onnx, data)

@@ -136,7 +136,8 @@ def _run(run: dict[str, Any]) -> Iterator[str]:
         return
     yield (
         f"daskfer run would fit {run['fitted']:,} rows, validate on {run['validation']:,} and "
-        f"test on {run['test']:,}, in {run['blocks']:,} blocks"
+        f"test on {run['test']:,}, in {run['blocks']:,} "
+        f"block{'' if run['blocks'] == 1 else 's'}"
     )
     for note in run["notes"]:
         yield f"Note: {note}"

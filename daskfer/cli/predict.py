@@ -88,6 +88,8 @@ def predict(
     if out is not None:
         predicted_file.check_path(out)
     sources = find_sources(inputs)
+    if out is not None:
+        predicted_file.check_no_input(out, sources)
     read = model_of(absolute(model))
     # Workers may stand elsewhere.
     asked = Asked(absolute(model), faces)

@@ -49,6 +49,9 @@ def report(
     from daskfer.errors import RunFolderError
 
     prepare_process()
+    if out is not None and not out.lower().endswith((".html", ".htm")):
+        # Whatever is called otherwise may be somebody's faces.
+        raise RunFolderError(f"--out {out}: expected a name that ends in .html")
     if len(runs) > 2:
         raise RunFolderError(f"{len(runs)} runs were given: expected one, or two to compare")
     if len(runs) == 2:

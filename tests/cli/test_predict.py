@@ -137,7 +137,7 @@ def test_photos_are_searched_for_faces(trained, tmp_path, models):
     assert abs(astronaut["width"] - astronaut["height"]) <= 1
     assert astronaut["emotion"]
     assert coffee["problem"].startswith("no face found")
-    with Image.open(tmp_path / "marked/astronaut.png") as picture:
+    with Image.open(tmp_path / "marked/astronaut-marked.png") as picture:
         marked = np.asarray(picture)
     assert marked.shape == (512, 512, 3)
     # The box is yellow.
@@ -188,3 +188,15 @@ def test_an_output_is_there_as_a_whole_or_not_at_all(trained, tmp_path):
     assert done.returncode == 1
     assert out.read_text() == "before"
     assert not list(tmp_path.glob(".*part"))
+
+
+def test_an_input_is_not_written_over(trained, tmp_path):
+    folder, _, environment = trained
+    path = tmp_path / "own.csv"
+    path.write_bytes((folder / "faces.csv").read_bytes())
+    (tmp_path / "link.csv").symlink_to(path)
+    for out in (path, tmp_path / "link.csv"):
+        done = daskfer("predict", folder / "named", path, "--out", out, environment=environment)
+        assert done.returncode == 1
+        assert f"--out {out} is one of the inputs: expected another file" in done.stderr
+    assert path.read_bytes() == (folder / "faces.csv").read_bytes()

@@ -120,6 +120,7 @@ def test_names_and_figures_that_changed_since_are_refused(finished, run):
         (("run", "run"), "two runs side by side need --out FILE"),
         (("run", "run", "--out", "x.html", "--graphs", "g"), "leave --graphs out"),
         (("nothing",), "nothing has no run.json"),
+        (("run", "--out", "faces.csv"), "--out faces.csv: expected a name that ends in .html"),
         (("run", "nothing", "--out", "x.html"), "nothing has no run.json"),
     ],
 )
