@@ -227,10 +227,18 @@ def _check_twice(sources: list[Source]) -> None:
     seen = set()
     for source in sources:
         names = [storage.join(source.path, file) for file in source.files] or [source.name]
+        # However it is spelt: ./faces, a link to faces and file:///…/faces are one.
+        spelt, real = source.path, _real(source.path)
         for name in names:
-            if name in seen:
+            place = real + name.removeprefix(spelt)
+            if place in seen:
                 raise InputError(f"{name} is given twice: name each input once")
-            seen.add(name)
+            seen.add(place)
+
+
+def _real(path: str) -> str:
+    local = path.removeprefix("file://")
+    return path if storage.is_url(local) else os.path.realpath(local)
 
 
 def _is_folder(path: str) -> bool:

@@ -82,6 +82,16 @@ def test_a_file_named_twice_is_refused(folder: Path) -> None:
         find_sources([str(folder / "a.csv"), str(folder / "*.csv")])
 
 
+@pytest.mark.parametrize(
+    "other", ["file://{path}", "{folder}/../{name}/a.csv", "{folder}/link.csv"]
+)
+def test_a_file_named_twice_in_other_words_is_refused(folder: Path, other: str) -> None:
+    (folder / "link.csv").symlink_to(folder / "a.csv")
+    again = other.format(path=folder / "a.csv", folder=folder, name=folder.name)
+    with pytest.raises(InputError, match="is given twice"):
+        find_sources([str(folder / "a.csv"), again])
+
+
 def test_urls() -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe({"/sources-test/b.csv": b"22", "/sources-test/a.csv": b"1"})
