@@ -8,7 +8,7 @@ from typing import Any
 from daskfer import storage
 from daskfer.errors import DaskferError, RunFolderError, one_line
 from daskfer.recipe import Recipe
-from daskfer.report.sweep_file import MOST_BYTES, Swept, parse, quoted
+from daskfer.report.sweep_file import MOST_BYTES, Swept, harmless, parse, quoted
 from daskfer.report.sweep_folder import MARK
 from daskfer.run_folder import OWNER, RunFolder, changed_keys
 from daskfer.stages.sweep import represent_sections
@@ -84,4 +84,4 @@ def _paths(inputs: list[Any]) -> str:
     paths = [str(one.get("path")) if isinstance(one, dict) else quoted(one) for one in inputs]
     paths = list(dict.fromkeys(paths))
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return f"{', '.join(ascii(path)[1:-1][:200] for path in paths[:3]) or 'nothing'}{more}"
+    return f"{', '.join(harmless(path)[:200] for path in paths[:3]) or 'nothing'}{more}"

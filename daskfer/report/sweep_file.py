@@ -30,6 +30,9 @@ SPREADS = {"null_spread", "cv_std", "held_out_std"}
 MOST = 1e300
 """No other figure is larger; what JSON writes as 1e999 is none."""
 
+MOST_DIGITS = 20
+"""Of a whole number; sizes of inputs have as many at most."""
+
 _AGAIN = "daskfer sweep writes it again, from the store"
 
 
@@ -72,14 +75,16 @@ def parse(path: str, data: bytes) -> Swept:
     if len(data) > MOST_BYTES:
         raise RunFolderError(f"{path} is no sweep's: expected at most {MOST_BYTES:,} bytes")
     try:
-        content = json.loads(data, parse_constant=_no_number)
+        content = json.loads(data, parse_constant=_no_number, parse_int=_short)
     except (ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} is not JSON: {one_line(error)} ({_AGAIN})") from error
+        raise RunFolderError(f"{path} is no sweep's JSON: {one_line(error)} ({_AGAIN})") from error
     _check_format(path, content)
     try:
         return _swept(content)
     except (_Fault, RecipeError) as error:
-        raise RunFolderError(f"{path} is damaged: {one_line(error)} ({_AGAIN})") from error
+        raise RunFolderError(
+            f"{path} is damaged: {harmless(one_line(error))} ({_AGAIN})"
+        ) from error
 
 
 class _Fault(Exception):
@@ -88,6 +93,13 @@ class _Fault(Exception):
 
 def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _short(digits: str) -> int:
+    # Longer ones are no float any more, and nothing that is counted here.
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits, expected at most {MOST_DIGITS}")
+    return int(digits)
 
 
 def _check_format(path: str, content: Any) -> None:
@@ -198,7 +210,12 @@ def _of_kind(values: dict[str, Any], name: str, kind: Any, words: str, place: st
     return values[name]
 
 
+def harmless(text: str) -> str:
+    """Text of the file without anything that a terminal would act on, or could not write."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def quoted(value: Any) -> str:
-    """A value of the file, short and without anything that a terminal would act on."""
-    text = ascii(value) if not isinstance(value, int) or abs(value) < 2**53 else "a huge number"
+    """A value of the file, short and harmless."""
+    text = ascii(value)
     return text if len(text) <= 40 else f"{text[:39]}…"

@@ -94,7 +94,7 @@ def test_what_is_wrong_with_a_run_s_own_is_told_and_not_raised(tmp_path: Path) -
     run, recipe = write_run(tmp_path / "run"), load_recipe("hog")
     mark = tmp_path / "run" / "sweep.json"
     mark.write_text("{")
-    assert "is not JSON" in str(of_run(run, recipe))
+    assert "is no sweep's JSON" in str(of_run(run, recipe))
     write_sweep(run.path, content_of(cells(), load_recipe("hog", ["seed=1"])))
     assert "seed=1 there, 42 here" in str(of_run(run, recipe))
     mark.unlink()
