@@ -40,8 +40,8 @@ MOST_PATHS = 1_000
 """Up to so many cells are drawn one by one; more make a picture, or the page would be slow."""
 
 BLACK, WHITE = "#010101", "#ffffff"
-"""Numbers on the colours of cells, which are the same on a light and on a dark page. Pure black
-is what Matplotlib leaves out, for the page to fill in."""
+"""Numbers and the run's mark on the colours of cells, which are the same on a light and on a dark
+page. Pure black is what Matplotlib leaves out, for the page to fill in."""
 
 CORNER = [(-1, 1), (1, 1), (-1, -1), (-1, 1)]
 
@@ -185,7 +185,7 @@ def _mark_own(axes: Axes, at: tuple[int, int], look: Look) -> None:
     row, column = at
     axes.add_patch(Polygon(
         [(column, row), (column + side / look.width, row), (column, row + side / look.height)],
-        facecolor=TEXT, edgecolor=CARD, linewidth=1.0, clip_on=False, zorder=4,
+        facecolor=WHITE, edgecolor=BLACK, linewidth=1.0, clip_on=False, zorder=4,
     ))  # fmt: skip
 
 
@@ -202,8 +202,8 @@ def _legend(figure: Any, panels: list[Panel], own: bool, tiny: bool) -> None:
     look: dict[str, Any] = {"linestyle": "", "markeredgecolor": TEXT, "markerfacecolor": CARD}
     marks = []
     if own:
-        marks.append(Line2D([], [], linestyle="", marker=CORNER, markersize=8, color=TEXT,
-                            markeredgewidth=0, label="this run"))  # fmt: skip
+        marks.append(Line2D([], [], linestyle="", marker=CORNER, markersize=8, color=WHITE,
+                            markeredgecolor=TEXT, label="this run"))  # fmt: skip
     if any(panel.chosen for panel in panels):
         marks.append(Line2D([], [], marker="s", markersize=7, markeredgewidth=2.4,
                             label="the sweep’s choice", **look))  # fmt: skip
