@@ -21,6 +21,7 @@ from daskfer.store import FORMAT, fingerprint
 
 if TYPE_CHECKING:
     from daskfer.pipeline import Result
+    from daskfer.report.sweep_file import Swept
 
 OWNER = "run.json"
 
@@ -119,6 +120,14 @@ class RunFolder:
         path = self.file("simulate.json")
         return storage.read_json(path) if storage.exists(path) else None
 
+    def sweep(self, recipe: Recipe) -> Swept | str | None:
+        """The sweep that was brought to the run, None, or why it cannot be shown."""
+        if not storage.exists(self.file("sweep.json")):
+            return None
+        from daskfer.report.run_sweep import of_run
+
+        return of_run(self, recipe)
+
     def refuse(self, error: TooManyBad) -> TooManyBad:
         """Write down the bad rows of a run that they stop; the error that says where they are."""
         from daskfer.ingest.quarantine import quarantine_csv
@@ -151,7 +160,8 @@ class RunFolder:
             unsure_below(result),
         )
         storage.write_text(self.file(f"model/{CARD}"), _card(result, metrics))
-        write_report(self.file("report.html"), result, metrics, self.simulation())
+        sweep = self.sweep(result.recipe)
+        write_report(self.file("report.html"), result, metrics, self.simulation(), sweep=sweep)
         storage.write_json(self.file("metrics.json"), metrics)
 
 

@@ -14,6 +14,8 @@ from daskfer.cli.session import place_of, prepare_process
 if TYPE_CHECKING:
     from daskfer.naming import Given
     from daskfer.recipe import Recipe
+    from daskfer.report.sweep_file import Swept
+    from daskfer.run_folder import RunFolder
 
 TOLERANCE = 1e-6
 """By how much a figure may differ that another kind of processor computed."""
@@ -33,6 +35,14 @@ def report(
     graphs: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Write each graph as PNG and SVG, too (one run)."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of a sweep of the same faces, which the run's reports show from now on "
+            "(one run).",
+        ),
     ] = None,
     scheduler: options.Scheduler = None,
     cluster: options.ClusterFile = None,
@@ -55,12 +65,13 @@ def report(
     if len(runs) > 2:
         raise RunFolderError(f"{len(runs)} runs were given: expected one, or two to compare")
     if len(runs) == 2:
-        _compare(runs, out, graphs)
+        _compare(runs, out, graphs, sweep)
         return
-    _again(runs[0], out, graphs, place_of(scheduler, cluster, workers, processes, ship_code), store)
+    place = place_of(scheduler, cluster, workers, processes, ship_code)
+    _again(runs[0], out, graphs, sweep, place, store)
 
 
-def _compare(runs: list[str], out: str | None, graphs: str | None) -> None:
+def _compare(runs: list[str], out: str | None, graphs: str | None, sweep: str | None) -> None:
     from daskfer.errors import RunFolderError
     from daskfer.report.compare import write_comparison
 
@@ -68,14 +79,26 @@ def _compare(runs: list[str], out: str | None, graphs: str | None) -> None:
         raise RunFolderError(
             "two runs side by side need --out FILE, and have no graphs: leave --graphs out"
         )
+    if sweep is not None:
+        raise RunFolderError(
+            f"--sweep {sweep}: two runs side by side show no sweep: expected one run, or no --sweep"
+        )
     for run in runs:
         finished(run)
     write_comparison(out, *runs)
     typer.echo(f"Report: {out}")
 
 
-def _again(run: str, out: str | None, graphs: str | None, place: Any, store: str | None) -> None:
+def _again(
+    run: str,
+    out: str | None,
+    graphs: str | None,
+    sweep: str | None,
+    place: Any,
+    store: str | None,
+) -> None:
     owner = finished(run)
+    from daskfer import storage
     from daskfer.cli.console import Progress
     from daskfer.names_file import given_names
     from daskfer.report import write_report
@@ -86,15 +109,31 @@ def _again(run: str, out: str | None, graphs: str | None, place: Any, store: str
     given = given_names(folder)
     _check_names(run, metrics, given)
     recipe = _recipe(run, metrics)
+    swept, data = _swept(folder, recipe, sweep)
     progress = Progress()
     with computed_again(run, owner, recipe, given, place, store, progress) as (result, _):
         _check_figures(run, result.figures, metrics)
         with progress.stage("report", len(result.faces.table)):
             path = out or folder.file("report.html")
-            written = write_report(path, result, metrics, folder.simulation(), graphs)
+            if data is not None:
+                storage.write_whole(folder.file("sweep.json"), data)
+            written = write_report(path, result, metrics, folder.simulation(), graphs, swept)
     typer.echo(f"Report: {path}")
+    if isinstance(swept, str):
+        typer.echo(f"Sweep: left out, {swept}")
     if written:
         typer.echo(f"Graphs: {len(written)} files in {graphs}")
+
+
+def _swept(
+    folder: RunFolder, recipe: Recipe, sweep: str | None
+) -> tuple[Swept | str | None, bytes | None]:
+    """The sweep to show, and its file where it is to be brought to the run; before any work."""
+    if sweep is None:
+        return folder.sweep(recipe), None
+    from daskfer.report.run_sweep import bring
+
+    return bring(sweep, folder, recipe)
 
 
 def _recipe(run: str, metrics: dict[str, Any]) -> Recipe:

@@ -62,31 +62,39 @@ def heatmap(judged: list[Judged], choice: Cell | None, title: str, below: str) -
 def _panels(judged: list[Judged], choice: Cell | None, name: str) -> list[Panel]:
     if any(one.result.null is not None for one in judged):
         return [
-            _panel(f"{name}: silhouette above noise", judged, choice, _excess, signed=True),
-            _panel(f"{name}: stability (ARI of halves)", judged, choice, _stability),
+            panel_of(f"{name}: silhouette above noise", judged, choice, excess, signed=True),
+            panel_of(f"{name}: stability (ARI of halves)", judged, choice, stability),
         ]
-    panels = [_panel(f"{name}: silhouette", judged, choice, lambda one: one.result.silhouette)]
+    panels = [panel_of(f"{name}: silhouette", judged, choice, silhouette)]
     if any(one.result.cv_mean is not None for one in judged):
         title = f"{name}: cross-validated silhouette"
-        panels.append(_panel(title, judged, choice, lambda one: one.result.cv_mean))
+        panels.append(panel_of(title, judged, choice, lambda one: one.result.cv_mean))
     return panels
 
 
-def _excess(judged: Judged) -> float | None:
+def silhouette(judged: Judged) -> float | None:
+    """The silhouette of a cell."""
+    return judged.result.silhouette
+
+
+def excess(judged: Judged) -> float | None:
+    """How far it is above that of noise."""
     return judged.result.excess
 
 
-def _stability(judged: Judged) -> float | None:
+def stability(judged: Judged) -> float | None:
+    """How far clusterings of random halves agree."""
     return judged.result.stability
 
 
-def _panel(
+def panel_of(
     title: str,
     judged: list[Judged],
     choice: Cell | None,
     value: Callable[[Judged], float | None],
     signed: bool = False,
 ) -> Panel:
+    """The grid of one value of the cells of one representation, and what is framed in it."""
     rows = list(dict.fromkeys(one.result.components for one in judged))
     columns = list(dict.fromkeys(one.result.clusters for one in judged))
     values = np.full((len(rows), len(columns)), np.nan)
@@ -171,7 +179,7 @@ def _panel_size(panel: Panel) -> tuple[int, int]:
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, left: int, top: int) -> None:
-    low, high = _range(panel.values)
+    low, high = span(panel.values)
     rows, columns = panel.values.shape
     x, y = left + LABELS, top + HEAD
     write(draw, left, top, panel.title, 15, "la")
@@ -221,7 +229,7 @@ def _frame(draw: ImageDraw.ImageDraw, x: int, y: int, weight: int) -> None:
     draw.rectangle(inner, outline="white", width=SCALE)
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
+def span(values: np.ndarray) -> tuple[float, float]:
     """The values that the darkest and the lightest colour stand for."""
     known = values[np.isfinite(values)]
     if len(known) == 0:

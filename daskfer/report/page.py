@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from daskfer.pipeline import Result
+    from daskfer.report.sweep_file import Swept
 
 MOST_REASONS = 8
 """Reasons of quarantined rows that are listed; quarantine.csv has every row."""
+
+SWEEP_LEFT_OUT = (
+    "The sweep in this run’s folder (sweep.json) cannot be shown: it is damaged, newer or of "
+    "another run. daskfer report says which."
+)
 
 
 @dataclass(frozen=True)
@@ -273,6 +279,7 @@ def write_report(
     metrics: dict[str, Any],
     simulation: dict[str, Any] | None = None,
     pictures: str | None = None,
+    sweep: Swept | str | None = None,
 ) -> list[str]:
     """Write report.html: one page that needs no network and nothing beside itself.
 
@@ -288,12 +295,20 @@ def write_report(
         The content of simulate.json, where naming was simulated.
     pictures : str, optional
         A folder for each graph as PNG and SVG.
+    sweep : Swept or str, optional
+        The sweep that was brought to the run, or why it cannot be shown.
 
     Returns
     -------
     list of str
         Names of the pictures that were written.
     """
-    drawn, sprite = graphs.graphs_of(result, metrics, simulation)
-    storage.write_text(path, render(gather(result, metrics, drawn, sprite)))
+    shown = None if isinstance(sweep, str) else sweep
+    drawn, sprite = graphs.graphs_of(result, metrics, simulation, shown)
+    page = gather(result, metrics, drawn, sprite)
+    if isinstance(sweep, str):
+        # Without the reason, which may name folders; the command line has it.
+        said = (*page.clusters.sentences, SWEEP_LEFT_OUT)
+        page = replace(page, clusters=replace(page.clusters, sentences=said))
+    storage.write_text(path, render(page))
     return graphs.write_graphs(pictures, drawn) if pictures is not None else []

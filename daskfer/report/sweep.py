@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,9 @@ from daskfer import __version__
 from daskfer.recipe import Recipe
 from daskfer.stages.sweep import Plan, Sweep
 from daskfer.sweep.statement import RULE, Judged, number
+
+FORMAT = 1
+"""Of sweep.json; raised when what is there comes to mean something else."""
 
 MOST_LINES = 60
 """Cells that the table at a terminal shows; sweep.csv has all."""
@@ -22,7 +26,8 @@ def figures(judged: Judged) -> dict[str, Any]:
     return {
         **asdict(judged.result),
         "silhouette_above_null": judged.result.excess,
-        "spread": judged.spread if known else None,
+        # Of one draw of noise there is none, and JSON has no word for what is never exceeded.
+        "spread": judged.spread if known and math.isfinite(judged.spread) else None,
         "above_null": judged.above if known else None,
         "more_stable_than_null": judged.stable if known else None,
         "supported": judged.supported if known else None,
@@ -35,6 +40,7 @@ def as_dict(
     """The content of sweep.json; `more` comes at its end."""
     choice = sweep.statement.choice
     return {
+        "format": FORMAT,
         "daskfer": __version__,
         "statement": sweep.statement.text,
         "choice": None if choice is None else asdict(choice),

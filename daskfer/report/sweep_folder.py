@@ -37,6 +37,9 @@ def check_folder(path: str, recipe: Recipe, sources: list[Source]) -> None:
         raise RunFolderError(
             f"--out {path} would vanish with this process: expected a folder or a URL"
         )
+    # A run's folder may hold a sweep's file, too.
+    if storage.exists(storage.join(path, "run.json")):
+        raise RunFolderError(f"{path} is a run's folder: choose another --out, or leave it out")
     mark = storage.join(path, MARK)
     if storage.exists(mark):
         theirs = storage.read_json(mark)
@@ -48,8 +51,6 @@ def check_folder(path: str, recipe: Recipe, sources: list[Source]) -> None:
                     f"{path} holds a sweep of {what}: choose another --out, or leave it out"
                 )
         return
-    if storage.exists(storage.join(path, "run.json")):
-        raise RunFolderError(f"{path} is a run's folder: choose another --out, or leave it out")
     if storage.is_url(path) or not os.path.exists(path):
         return
     if not os.path.isdir(path):

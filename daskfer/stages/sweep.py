@@ -237,7 +237,7 @@ def _views(
         ingredients = (
             represented.key,
             array_fingerprint(positions),
-            _kind(recipe.reduce),
+            reduction_kind(recipe.reduce),
             wanted,
             _clusterer_key(recipe.cluster),
             recipe.seed,
@@ -251,7 +251,7 @@ def _views(
     return views
 
 
-def _kind(method: Reduce) -> list[Any]:
+def reduction_kind(method: Reduce) -> list[Any]:
     """What of a reduction its first components depend on, beside their number."""
     if isinstance(method, NoReduction):
         return ["none"]

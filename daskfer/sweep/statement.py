@@ -57,7 +57,13 @@ class Statement:
 
 def judge(results: list[Result]) -> list[Judged]:
     """Hold each cell's figures against the rule."""
-    return [_judge(result, _spread(result, results)) for result in results]
+    drawn: dict[tuple[str, int | None], list[float]] = {}
+    for result in results:
+        if result.null_spread is not None:
+            alike = drawn.setdefault((result.represent, result.components), [])
+            alike.append(result.null_spread)
+    pooled = {key: float(np.sqrt(np.mean(np.square(alike)))) for key, alike in drawn.items()}
+    return [_judge(result, _spread(result, pooled)) for result in results]
 
 
 def _judge(result: Result, spread: float) -> Judged:
@@ -69,20 +75,14 @@ def _judge(result: Result, spread: float) -> Judged:
     return Judged(result, spread, above, stable)
 
 
-def _spread(result: Result, results: list[Result]) -> float:
+def _spread(result: Result, pooled: dict[tuple[str, int | None], float]) -> float:
     """The larger of the spreads of noise and of folds.
 
     A few draws may happen to lie together. Noise in as many dimensions spreads alike whatever
     the number of clusters, so the draws of those cells count as well.
     """
-    alike = [
-        other.null_spread
-        for other in results
-        if (other.represent, other.components) == (result.represent, result.components)
-        and other.null_spread is not None
-    ]
-    pooled = float(np.sqrt(np.mean(np.square(alike)))) if alike else float("inf")
-    return max(pooled, result.null_spread or 0.0, result.cv_std or 0.0)
+    alike = pooled.get((result.represent, result.components), float("inf"))
+    return max(alike, result.null_spread or 0.0, result.cv_std or 0.0)
 
 
 def state(judged: list[Judged]) -> Statement:

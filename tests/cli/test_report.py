@@ -119,6 +119,8 @@ def test_names_and_figures_that_changed_since_are_refused(finished, run):
         (("run", "run", "run"), "3 runs were given: expected one, or two to compare"),
         (("run", "run"), "two runs side by side need --out FILE"),
         (("run", "run", "--out", "x.html", "--graphs", "g"), "leave --graphs out"),
+        (("run", "run", "--out", "x.html", "--sweep", "s"), "--sweep s: two runs side by side"),
+        (("run", "--sweep", "s"), "s has no sweep.json: expected the folder of a sweep"),
         (("nothing",), "nothing has no run.json"),
         (("run", "--out", "faces.csv"), "--out faces.csv: expected a name that ends in .html"),
         (("run", "nothing", "--out", "x.html"), "nothing has no run.json"),
@@ -131,6 +133,105 @@ def test_what_cannot_be_shown_is_one_line(finished, arguments, said):
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (folder / "x.html").exists()
+
+
+def sweep_of(finished, folder: Path, *options: str) -> Path:
+    """A small sweep of the finished run's faces, by its recipe."""
+    recipe = finished[0] / "run" / "recipe.yaml"
+    done = daskfer(
+        "sweep", finished[0] / "faces.csv", "--recipe", recipe, "--components", "2,20",
+        "--clusters", "6:8", "--folds", "0", "--rows", "120", "--set", "evaluate.null_draws=2",
+        "--set", "evaluate.stability_draws=2", *options, "--out", folder,
+        environment=finished[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_sweep_is_shown_by_every_later_report(finished, run, tmp_path):
+    before = all_files(run)
+    sweep = sweep_of(finished, tmp_path / "sweep", "--represent", "hog,pixels")
+    done = daskfer(
+        "report", run, "--sweep", sweep, "--graphs", tmp_path / "graphs", environment=finished[1]
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    after = all_files(run)
+    assert after["sweep.json"] == (sweep / "sweep.json").read_bytes()
+    assert {name for name in after if after[name] != before.get(name)} == {
+        "sweep.json", "report.html",
+    }  # fmt: skip
+    page = after["report.html"].decode()
+    cells = json.loads(after["sweep.json"])["cells"]
+    assert len(cells) == 12
+    for cell in cells:
+        for text in (f"{cell['silhouette']:.3f}"[1:], f"+{cell['silhouette_above_null']:.3f}"):
+            shown = text.replace("+0", "+").replace("+-0", "−")
+            assert f">{shown}</text>" in page
+    (own,) = (
+        cell
+        for cell in cells
+        if (cell["represent"], cell["components"], cell["clusters"]) == ("hog", 20, 7)
+    )
+    assert f"(hog, 20 components, 7 clusters) has {own['silhouette']:.3f}." in page or (
+        f"(hog, 20 components, 7 clusters) has the highest, {own['silhouette']:.3f}." in page
+    )
+    names = {path.name for path in (tmp_path / "graphs").iterdir()}
+    assert {"sweep-silhouette.png", "sweep-above-noise.svg"} <= names
+    # Without being told again, and by a command that writes all of the run's files.
+    (run / "report.html").write_text("lost")
+    done = daskfer("report", run, environment=finished[1])
+    assert done.returncode == 0, done.stderr
+    assert all_files(run) == after
+    done = daskfer("train", run, environment=finished[1])
+    assert done.returncode == 0, done.stderr
+    assert "<h3>Sweep: silhouette above noise</h3>" in (run / "report.html").read_text()
+    assert (run / "sweep.json").read_bytes() == after["sweep.json"]
+
+
+def test_a_damaged_sweep_is_refused_and_found_again_breaks_no_report(finished, run, tmp_path):
+    sweep = sweep_of(finished, tmp_path / "sweep", "--no-noise")
+    content = json.loads((sweep / "sweep.json").read_text())
+    content["cells"][1]["silhouette"] = "<script>alert(1)</script>"
+    storage.write_json(str(sweep / "sweep.json"), content)
+    before = all_files(run)
+    done = daskfer("report", run, "--sweep", sweep, environment=finished[1])
+    assert done.returncode == 1
+    said = "sweep.json is damaged: cells[1].silhouette is '<script>alert(1)</script>': expected"
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert all_files(run) == before
+    shutil.copy(sweep / "sweep.json", run)
+    done = daskfer("report", run, environment=finished[1])
+    assert done.returncode == 0, done.stderr
+    assert "Sweep: left out, " in done.stdout
+    assert said in done.stdout
+    page = (run / "report.html").read_text()
+    assert "The sweep in this run’s folder (sweep.json) cannot be shown" in page
+    assert "<script" not in page
+    assert "alert(1)" not in page
+
+
+def test_a_sweep_of_other_faces_is_refused_before_any_work(finished, run, tmp_path):
+    sweep = sweep_of(finished, tmp_path / "sweep", "--no-noise", "--set", "seed=7")
+    before = all_files(run)
+    done = daskfer("report", run, "--sweep", sweep, environment=finished[1])
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {sweep} holds a sweep of other faces than {run} clusters (seed=7 there, 42 "
+        "here): expected the run's recipe up to its representation (daskfer sweep INPUT --recipe "
+        f"{run}/recipe.yaml makes one)\n"
+    )
+    assert all_files(run) == before
+    # Nor does a sweep write into a folder of a run that has one.
+    (run / "sweep.json").write_bytes((sweep / "sweep.json").read_bytes())
+    done = daskfer(
+        "sweep", finished[0] / "faces.csv", "--recipe", run / "recipe.yaml", "--set", "seed=7",
+        "--out", run,
+        environment=finished[1],
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "is a run's folder: choose another --out" in done.stderr
 
 
 def test_differences_are_found_and_rounding_is_none():

@@ -34,6 +34,7 @@ def test_files_and_words(four, clean_environment, tmp_path):
     assert found["choice"]["clusters"] == 4
     assert found["rows"] == {"fitted": 320, "scored": 320}
     assert found["labels_used"] == []
+    assert found["format"] == 1
     assert found["recipe"]["represent"]["method"] == "pixels"
     assert {"numpy", "scikit-learn"} <= set(found["versions"])
     with (out / "sweep.csv").open() as file:

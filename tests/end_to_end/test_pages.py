@@ -25,10 +25,12 @@ ELSEWHERE = {
     "run faces.csv --cluster slurm.yaml": "tests/clusters/test_slurm.py",
     "run faces.csv --scheduler tls://HOST:8786": "tests/clusters/test_tls.py",
     "run faces.csv --mlflow URI": "tests/test_tracking.py",
+    "report RUN --sweep SWEEP": "tests/cli/test_report.py",
     "name runs/first": "tests/end_to_end/test_naming_page.py",
     "name runs/first --port 8800 --no-browser": "tests/end_to_end/test_naming_page.py",
 }
-"""Commands that need a scheduler, a network or a browser, and the tests that have one."""
+"""Commands that need a scheduler, a network, a browser or a sweep of the run's own faces, and the
+tests that have one."""
 
 QUICK = SMALL[2:]
 """What is added to runs: less to compute."""

@@ -17,16 +17,21 @@ from daskfer.report.graphs import (
     sample,
     silhouettes,
     style,
+    sweeps,
     units,
 )
 from daskfer.report.graphs.style import Graph
 
 if TYPE_CHECKING:
     from daskfer.pipeline import Result
+    from daskfer.report.sweep_file import Swept
 
 
 def graphs_of(
-    result: Result, metrics: dict[str, Any], simulation: dict[str, Any] | None = None
+    result: Result,
+    metrics: dict[str, Any],
+    simulation: dict[str, Any] | None = None,
+    sweep: Swept | None = None,
 ) -> tuple[dict[str, list[Graph]], str]:
     """The graphs of a run by the page's sections, and the picture that its maps take faces from.
 
@@ -37,6 +42,8 @@ def graphs_of(
         The content of metrics.json, and any figure in it may be missing.
     simulation : dict, optional
         The content of simulate.json.
+    sweep : Swept, optional
+        The sweep that was brought to the run.
     """
     faces = sample.draw(result)
     found = {
@@ -47,7 +54,11 @@ def graphs_of(
             units.action_units(result, faces),
             *places.maps(result, faces),
         ],
-        "clusters": [silhouettes.silhouettes(result, metrics), recalls.emotions(result)],
+        "clusters": [
+            silhouettes.silhouettes(result, metrics),
+            *sweeps.heat_maps(result, sweep),
+            recalls.emotions(result),
+        ],
         "classifier": [
             recalls.recalls(metrics),
             recalls.confusion(metrics),
