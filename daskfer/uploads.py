@@ -10,6 +10,8 @@ from pathlib import Path
 
 from daskfer import storage
 from daskfer.errors import InputError
+from daskfer.ingest.images import root_folders
+from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.sources import Source
 from daskfer.store import Store
 
@@ -58,10 +60,16 @@ def _copied(source: Source, store: Store) -> str:
 
 
 def _packed(source: Source) -> bytes:
-    """The images of a source in an archive, the same bytes for the same images."""
+    """The images of a source in an archive, the same bytes for the same images.
+
+    They lie in the folders that tell their labels, as when they are read from where they are.
+    """
+    above = root_folders(source.path)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in source.files:
-            info = zipfile.ZipInfo(name)
+            # A backslash would be read as the end of a folder.
+            inner = as_unicode(name).replace("\\", "_")
+            info = zipfile.ZipInfo("/".join([*above, inner]))
             archive.writestr(info, Path(os.path.join(source.path, name)).read_bytes())
     return buffer.getvalue()

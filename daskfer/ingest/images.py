@@ -13,7 +13,7 @@ from daskfer.errors import InputError, one_line
 from daskfer.faces import EMOTIONS
 from daskfer.ingest.decoding import BadImage, decode
 from daskfer.ingest.labels import folder_labels, is_split
-from daskfer.ingest.listing import as_unicode
+from daskfer.ingest.listing import as_unicode, is_clutter
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Rows
 
@@ -113,12 +113,22 @@ class ImageFiles:
     def _contents(
         self, files: tuple[str, ...]
     ) -> Iterator[tuple[str, list[str], bytes | BadImage]]:
-        *_, above, top = ["", "", *as_unicode(self.root.rstrip("/")).split("/")]
+        above = root_folders(self.root)
         read = _fetch if storage.is_url(self.root) else _read
         for name, content in zip(files, read(self.root, files), strict=True):
             whole = as_unicode(storage.join(self.root, name))
-            folders = [top, *as_unicode(name).split("/")[:-1]]
-            yield whole, [above if is_split(above) else "", *folders], content
+            yield whole, [*above, *as_unicode(name).split("/")[:-1]], content
+
+
+def root_folders(root: str) -> list[str]:
+    """What the folder that was given adds to the folders of its images, whose names tell labels.
+
+    Its own name, and before that its parent's where that is a split's: whoever gives
+    ``train/happy`` means both. Hidden folders are none, as in what they hold.
+    """
+    *_, above, top = ["", "", *as_unicode(root.rstrip("/")).split("/")]
+    found = [above if is_split(above) else "", top]
+    return [name for name in found if name and not is_clutter(name)]
 
 
 def _read(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
