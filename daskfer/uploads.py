@@ -22,8 +22,9 @@ MOST_BYTES = 500 << 20
 def upload(sources: list[Source], store: Store) -> list[str]:
     """Copy local inputs into the store; where they are then, in the sources' order.
 
-    A copy lies under a name made from its content, so that the same input is copied once. Images
-    are packed into an archive that keeps their folders, from whose names labels come.
+    A copy lies under a name made from its content and its own name, so that the same input is
+    copied once. Images are packed into an archive that keeps their folders, from whose names labels
+    come.
 
     Raises
     ------
@@ -37,22 +38,27 @@ def upload(sources: list[Source], store: Store) -> list[str]:
             f"--upload of {size / 2**20:,.0f} MiB: expected {MOST_BYTES >> 20} MiB at most; copy "
             "them to a folder or bucket that workers see, and give that"
         )
-    found: list[str] = []
+    # The tables in an archive are sources of their own, and one copy.
+    found: dict[tuple[str, tuple[str, ...]], str] = {}
     for source in sources:
-        path = source.path if storage.is_url(source.path) else _copied(source, store)
-        # The tables in an archive are sources of their own.
-        if path not in found:
-            found.append(path)
-    return found
+        one = source.path, source.files
+        if one not in found:
+            remote = storage.is_url(source.path)
+            found[one] = source.path if remote else _copied(source, store, list(found.values()))
+    return list(found.values())
 
 
-def _copied(source: Source, store: Store) -> str:
+def _copied(source: Source, store: Store, taken: list[str]) -> str:
+    """Where the copy of an input is; another one than those of other inputs."""
     if source.files:
         data, name = _packed(source), f"{Path(source.path).name or 'images'}.zip"
     else:
         data, name = Path(source.path).read_bytes(), Path(source.path).name
     digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-    folder = store.stage("uploads", digest)
+    number = 0
+    # The same file in two folders is two inputs, as it is where it lies.
+    while (folder := store.stage("uploads", digest, name, number)).file(name) in taken:
+        number += 1
     if folder.summary() is None:
         storage.write_whole(folder.file(name), data)
         folder.finish({"sources": [source.name]})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -29,9 +31,12 @@ def test_a_file_is_copied_once(store, tmp_path):
     assert copy.startswith(f"{store.root}/uploads/")
     assert copy.endswith("/faces.csv")
     before = find_sources([copy])
-    (tmp_path / "moved.csv").write_text(path.read_text())
     assert upload(find_sources([str(path)]), store) == [copy]
     assert find_sources([copy]) == before, "the same copy, as a run that goes on needs it"
+    (tmp_path / "moved.csv").write_text(path.read_text())
+    (moved,) = upload(find_sources([str(tmp_path / "moved.csv")]), store)
+    assert moved.endswith("/moved.csv"), "the same bytes under a second name"
+    assert (tmp_path / "moved.csv").read_bytes() == Path(moved).read_bytes()
     path.write_text("emotion,pixels\n0,1 2 3 5\n")
     assert upload(find_sources([str(path)]), store) != [copy]
 
@@ -43,6 +48,26 @@ def test_images_keep_their_folders(store, tmp_path):
     (source,) = find_sources([copy])
     assert (source.form, source.archive) == ("images", "zip")
     assert upload(find_sources([str(tmp_path / "photos")]), store) == [copy]
+
+
+def test_the_same_file_in_two_folders_is_two_inputs(store, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "faces.csv").write_text("emotion,pixels\n0,1 2 3 4\n")
+    sources = find_sources([str(tmp_path / "a"), str(tmp_path / "b")])
+    copies = upload(sources, store)
+    assert len(find_sources(copies)) == 2
+    assert upload(sources, store) == copies
+
+
+def test_the_tables_of_an_archive_are_copied_as_one(store, tmp_path):
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.writestr("a.csv", "emotion,pixels\n0,1 2 3 4\n")
+        archive.writestr("b.csv", "emotion,pixels\n0,1 2 3 5\n")
+    sources = find_sources([str(tmp_path / "faces.zip")])
+    assert len(sources) == 2
+    (copy,) = upload(sources, store)
+    assert [source.member for source in find_sources([copy])] == ["a.csv", "b.csv"]
 
 
 IMAGES = ("train/happy/a.png", "train/sad/b.png", "train/sad/inner/c.png", "test/happy/d.png")
