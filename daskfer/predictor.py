@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daskfer.blocks import is_lazy
 from daskfer.errors import InputError, ModelError
 from daskfer.faces import UNKNOWN, side_of
 from daskfer.ingest.decoding import BadImage, decode, decode_photo
@@ -82,7 +83,7 @@ class Predictor:
         InputError
             For anything but images.
         """
-        if _is_lazy(images):
+        if is_lazy(images):
             return images.map_blocks(
                 self.predict, unsure_below, drop_axis=list(range(1, images.ndim)),
                 dtype=self.classes_.dtype, meta=self.classes_[:0],
@@ -93,7 +94,7 @@ class Predictor:
 
     def predict_proba(self, images: Any) -> Any:
         """How likely each emotion is, float32 (n, classes), in the order of `classes_`."""
-        if _is_lazy(images):
+        if is_lazy(images):
             count = len(self.classes_)
             return images.map_blocks(
                 self.predict_proba, drop_axis=list(range(1, images.ndim)), new_axis=1,
@@ -291,8 +292,3 @@ def _as_bytes(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f" and high <= 1:
         values = values * 255
     return np.asarray(np.rint(values)).astype(np.uint8)
-
-
-def _is_lazy(images: Any) -> bool:
-    """Whether it is a Dask array, which is computed later and elsewhere."""
-    return hasattr(images, "map_blocks") and hasattr(images, "chunks")
