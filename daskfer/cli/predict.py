@@ -82,15 +82,12 @@ def predict(
     from daskfer import predicted_file
     from daskfer.annotating import Marks
     from daskfer.ingest.finding import find_sources
-    from daskfer.stages.predict import Asked, label, model_of, rows_of
-    from daskfer.store import absolute
+    from daskfer.stages.predict import label, opened, rows_of
 
     if out is not None:
         predicted_file.check_path(out)
     sources = find_sources(inputs)
-    read = model_of(absolute(model))
-    # Workers may stand elsewhere.
-    asked = Asked(absolute(model), faces)
+    read = opened(model)
     _check_face_model(read, sources, faces)
     least = read.unsure_below if unsure_below is None else unsure_below
     elsewhere = scheduler is not None or cluster is not None or workers is not None
@@ -101,7 +98,7 @@ def predict(
         target = None if out is None else stack.enter_context(predicted_file.output(out))
         marks = None if annotate is None else Marks(annotate)
         engine = stack.enter_context(_engine(read, sources, place, elsewhere or bool(processes)))
-        for first, labels in label(sources, asked, read, engine):
+        for first, labels in label(sources, read, engine, faces):
             rows = rows_of(labels, first, read.categories, least)
             if target is not None:
                 target.write(rows)

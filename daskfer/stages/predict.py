@@ -11,6 +11,7 @@ import numpy as np
 
 from daskfer import storage
 from daskfer.engine import Engine
+from daskfer.errors import ModelError
 from daskfer.faces import UNKNOWN
 from daskfer.ingest.decoding import BadImage, decode, decode_photo, size_of
 from daskfer.ingest.images import LIMIT, TOO_LARGE, ImageFiles
@@ -22,6 +23,7 @@ from daskfer.ingest.sources import Source
 from daskfer.model.model import Model, Predictions
 from daskfer.predictor import UNSURE, cut_out_all, find_boxes, whole_box
 from daskfer.stages.parts import DEFAULT_RANGE, plan
+from daskfer.store import absolute
 
 PART_ROWS = 2_048
 """Rows that a task labels."""
@@ -66,24 +68,36 @@ class Labels:
 
 @dataclass(frozen=True)
 class Asked:
-    """The model's folder, and whether images are searched for faces (`auto`: large ones are)."""
+    """What workers are told: which model, and whether images are searched for faces.
+
+    Attributes
+    ----------
+    model : str
+        Its folder.
+    digest : str
+        The sha256 of its model.json as it is to be: what the folder holds may be replaced.
+    faces : {"auto", "find", "none"}
+        Large ones are searched, all or none.
+    """
 
     model: str
+    digest: str
     faces: str = "auto"
 
 
 def label(
-    sources: list[Source], asked: Asked, model: Model, engine: Engine
+    sources: list[Source], model: Model, engine: Engine, faces: str = "auto"
 ) -> Iterator[tuple[int, Labels]]:
     """Label the faces of some sources, part by part, in reading order.
 
     Parameters
     ----------
     sources : list of Source
-    asked : Asked
     model : Model
-        What was read from `asked.model`; workers read it for themselves.
+        What `opened` gave; workers read it for themselves, from the same folder.
     engine : Engine
+    faces : {"auto", "find", "none"}
+        See `Asked`.
 
     Yields
     ------
@@ -95,7 +109,10 @@ def label(
     ------
     InputError
         When a file is no table of faces.
+    ModelError
+        When a worker finds another model in the folder.
     """
+    asked = Asked(model.folder, model.digest, faces)
     planned = plan(engine, sources, model.side, PART_ROWS, DEFAULT_RANGE, classes=())
     cut = [
         (smaller, owner)
@@ -131,7 +148,7 @@ def _cut(part: Part) -> list[Part]:
 
 def label_part(part: Part, owner: str, asked: Asked) -> Labels:
     """What the model says of one part of the source that is called `owner`."""
-    model = model_of(asked.model)
+    model = model_of(asked)
     if isinstance(part, ImageFiles) and asked.faces != "none":
         return _photos(part, model, asked)
     return joined([_rows(rows, owner, model) for rows in part.pieces()])
@@ -278,15 +295,50 @@ def rows_of(
     return found
 
 
-_models: dict[str, Model] = {}
+_KEPT = 4
+"""Models that a process keeps; one that predicts goes on with the same for a while."""
+
+_models: dict[tuple[str, str], Model] = {}
 _reading = threading.Lock()
 
 
-def model_of(folder: str) -> Model:
-    """The model in a folder, read once in a process."""
-    with _reading:
-        if folder not in _models:
-            from daskfer.model import read_model
+def opened(path: str) -> Model:
+    """The model that is now in a folder, or in the run's that holds it.
 
-            _models[folder] = read_model(folder)
-        return _models[folder]
+    Raises
+    ------
+    ModelError
+        See `daskfer.model.read_model`.
+    """
+    with _reading:
+        return _read_now(absolute(path))
+
+
+def model_of(asked: Asked) -> Model:
+    """The model that is asked for, read once in a process.
+
+    Raises
+    ------
+    ModelError
+        When its folder holds another one by now, or here.
+    """
+    with _reading:
+        key = asked.model, asked.digest
+        found = _models.get(key) or _read_now(asked.model)
+        if found.digest != asked.digest:
+            raise ModelError(
+                f"{asked.model} holds another model than when this began (sha256 of model.json: "
+                f"{found.digest[:16]}…, expected {asked.digest[:16]}…): expected the same on all "
+                "machines, and none written meanwhile; the same command begins again"
+            )
+        return found
+
+
+def _read_now(path: str) -> Model:
+    from daskfer.model import read_model
+
+    found = read_model(path)
+    _models[found.folder, found.digest] = found
+    while len(_models) > _KEPT:
+        del _models[next(iter(_models))]
+    return found

@@ -1,0 +1,63 @@
+"""Predicting: what is read is labelled by the model that is there, or has a reason why not."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from PIL import Image
+from trained import write_light_model
+
+from daskfer.engine import InProcess
+from daskfer.errors import ModelError
+from daskfer.ingest.finding import find_sources
+from daskfer.stages import predict
+from daskfer.stages.predict import Asked, label, model_of, opened, rows_of
+
+SIDE = 48
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A model that calls bright faces happy and dark ones sad."""
+    write_light_model(tmp_path / "model")
+    return opened(str(tmp_path / "model"))
+
+
+def write_image(path, light: int, size: tuple[int, int] = (SIDE, SIDE)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, light).save(path)
+
+
+def said(inputs, model, faces="none", engine=None):
+    """Each row of what is said of some inputs."""
+    sources = find_sources([str(one) for one in inputs])
+    found = label(sources, model, engine or InProcess(), faces)
+    return [row for first, part in found for row in rows_of(part, first, model.categories, 0.0)]
+
+
+def test_a_model_that_was_replaced_answers_at_once(tmp_path, model):
+    write_image(tmp_path / "face.png", 250)
+    (row,) = said([tmp_path / "face.png"], model)
+    assert row["emotion"] == "happy"
+    shutil.rmtree(tmp_path / "model")
+    write_light_model(tmp_path / "model", bright="angry")
+    (row,) = said([tmp_path / "face.png"], opened(str(tmp_path / "model")))
+    assert row["emotion"] == "angry"
+
+
+def test_a_worker_that_finds_another_model_says_so(tmp_path, model, monkeypatch):
+    asked = Asked(model.folder, model.digest)
+    write_light_model(tmp_path / "model", bright="angry")
+    assert model_of(asked) is model, "read before, and kept"
+    monkeypatch.setattr(predict, "_models", {})
+    with pytest.raises(ModelError, match="holds another model than when this began") as caught:
+        model_of(asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_process_keeps_few_models(tmp_path):
+    for number in range(8):
+        write_light_model(tmp_path / str(number))
+        opened(str(tmp_path / str(number)))
+    assert len(predict._models) == 4
