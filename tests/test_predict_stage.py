@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 
 import pytest
 from PIL import Image
 from trained import write_light_model
 
+from daskfer import storage
 from daskfer.engine import InProcess
 from daskfer.errors import ModelError
 from daskfer.ingest.finding import find_sources
@@ -61,3 +64,37 @@ def test_a_process_keeps_few_models(tmp_path):
         write_light_model(tmp_path / str(number))
         opened(str(tmp_path / str(number)))
     assert len(predict._models) == 4
+
+
+@pytest.mark.parametrize("faces", ["auto", "none"])
+def test_files_that_cannot_be_read_are_bad_rows(tmp_path, model, monkeypatch, faces):
+    photos = tmp_path / "photos"
+    for name in ("a", "c", "f"):
+        write_image(photos / f"{name}.png", 250)
+    write_image(photos / "b.png", 5)
+    (photos / "d.png").symlink_to(tmp_path / "nowhere.png")
+    write_image(photos / "e.png", 250)
+    sources = find_sources([str(photos)])
+    (photos / "e.png").unlink()
+    refuse_to_read(monkeypatch, str(photos / "c.png"))
+    (found,) = [part for _, part in label(sources, model, InProcess(), faces)]
+    rows = rows_of(found, 0, model.categories, 0.0)
+    assert [row["row"] for row in rows] == list(range(6))
+    assert [row["emotion"] for row in rows] == ["happy", "sad", None, None, None, "happy"]
+    assert [row["source"] for row in rows] == [str(photos / f"{name}.png") for name in "abcdef"]
+    problems = [row["problem"] for row in rows[2:5]]
+    assert problems[0].startswith("cannot be read (Permission denied)")
+    assert problems[1].startswith("link to nothing")
+    assert problems[2].startswith("cannot be read (No such file or directory)")
+
+
+def refuse_to_read(monkeypatch, path):
+    """Have the system deny a file, as it denies nothing to root."""
+    read_bytes = storage.read_bytes
+
+    def denied(asked, *limits):
+        if asked == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return read_bytes(asked, *limits)
+
+    monkeypatch.setattr(storage, "read_bytes", denied)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from daskfer import storage
 from daskfer.engine import Engine
 from daskfer.errors import ModelError
 from daskfer.faces import UNKNOWN
 from daskfer.ingest.decoding import BadImage, decode, decode_photo, size_of
-from daskfer.ingest.images import LIMIT, TOO_LARGE, ImageFiles
-from daskfer.ingest.listing import as_unicode
+from daskfer.ingest.images import PIECE, Content, ImageFiles
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Part
 from daskfer.ingest.sizes import resized
@@ -149,8 +148,8 @@ def _cut(part: Part) -> list[Part]:
 def label_part(part: Part, owner: str, asked: Asked) -> Labels:
     """What the model says of one part of the source that is called `owner`."""
     model = model_of(asked)
-    if isinstance(part, ImageFiles) and asked.faces != "none":
-        return _photos(part, model, asked)
+    if isinstance(part, ImageFiles):
+        return _images(part, model, asked)
     return joined([_rows(rows, owner, model) for rows in part.pieces()])
 
 
@@ -185,25 +184,40 @@ def _bad(record: np.ndarray, bad: list[BadRow], model: Model) -> Labels:
     )
 
 
-def _photos(part: ImageFiles, model: Model, asked: Asked) -> Labels:
-    """Labels of image files: large ones are searched for faces, small ones are labelled at once."""
-    found, small = [], []
-    for number, file in enumerate(part.files, part.first):
-        path = storage.join(part.root, file)
-        record, name = np.array([number], np.int64), as_unicode(path)
+def _images(part: ImageFiles, model: Model, asked: Asked) -> Labels:
+    """Labels of images, which are read one after the other and labelled some at a time."""
+    contents, found, first = part.contents(), list[Labels](), part.first
+    while (labels := _batch(first, islice(contents, PIECE), model, asked)).records:
+        found.append(labels)
+        first += labels.records
+    return joined(found)
+
+
+def _batch(first: int, contents: Iterable[Content], model: Model, asked: Asked) -> Labels:
+    """Labels of some images: large ones are searched for faces, small ones are labelled at once."""
+    found, small, count = list[Labels](), [], 0
+    for count, (name, _, data) in enumerate(contents, 1):
+        number = first + count - 1
+        record = np.array([number], np.int64)
         try:
-            data = _read(path)
-            if asked.faces != "find" and min(size_of(data)) < PHOTO_SIDE:
-                small.append((number, name, decode(data, model.side)))
-            else:
+            if isinstance(data, BadImage):
+                raise data
+            if _is_photo(data, asked.faces):
                 found.append(_photo(decode_photo(data), record, name, model))
+            else:
+                small.append((number, name, decode(data, model.side)))
         except BadImage as error:
             found.append(_bad(record, [BadRow(name, None, None, str(error), "")], model))
     if small:
         numbers, names, pixels = zip(*small, strict=True)
         said = model.predict(np.stack(pixels))
         found.append(_labels(0, np.array(numbers, np.int64), list(names), said))
-    return replace(in_order(joined(found)), records=len(part.files))
+    return replace(in_order(joined(found)), records=count)
+
+
+def _is_photo(data: bytes, faces: str) -> bool:
+    """Whether an image is searched for faces."""
+    return faces == "find" or (faces == "auto" and min(size_of(data)) >= PHOTO_SIDE)
 
 
 def _photo(photo: np.ndarray, record: np.ndarray, name: str, model: Model) -> Labels:
@@ -214,13 +228,6 @@ def _photo(photo: np.ndarray, record: np.ndarray, name: str, model: Model) -> La
     said = model.predict(cut_out_all(model, photo, boxes))
     labels = _labels(0, np.repeat(record, len(boxes)), [name] * len(boxes), said)
     return replace(labels, box=np.array([whole_box(one) for one in boxes], np.int32))
-
-
-def _read(path: str) -> bytes:
-    data = storage.read_bytes(path, 0, LIMIT + 1)
-    if len(data) > LIMIT:
-        raise BadImage(TOO_LARGE)
-    return data
 
 
 def joined(parts: list[Labels]) -> Labels:
