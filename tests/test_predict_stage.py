@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tarfile
+import zipfile
 
 import pytest
 from PIL import Image
@@ -14,6 +16,7 @@ from daskfer import storage
 from daskfer.engine import InProcess
 from daskfer.errors import ModelError
 from daskfer.ingest.finding import find_sources
+from daskfer.represent.expression.detector import Box
 from daskfer.stages import predict
 from daskfer.stages.predict import Asked, label, model_of, opened, rows_of
 
@@ -86,6 +89,64 @@ def test_files_that_cannot_be_read_are_bad_rows(tmp_path, model, monkeypatch, fa
     assert problems[0].startswith("cannot be read (Permission denied)")
     assert problems[1].startswith("link to nothing")
     assert problems[2].startswith("cannot be read (No such file or directory)")
+
+
+@pytest.fixture
+def searched(monkeypatch):
+    """Widths of the photos that were searched; each "shows" a face in its left and right half."""
+    widths = []
+
+    def find_boxes(model, photo):
+        height, width = photo.shape
+        widths.append(width)
+        half = width / 2
+        boxes = [Box(left, 0.0, half, height, 1.0) for left in (0.0, half)]
+        return boxes if photo.any() else []
+
+    monkeypatch.setattr(predict, "find_boxes", find_boxes)
+    return widths
+
+
+def packed(folder, path):
+    """The images of a folder in an archive, in the order of their names."""
+    names = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.*"))
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.write(folder / name, name)
+    else:
+        with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as archive:
+            for name in names:
+                archive.add(folder / name, name)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar", "tgz"])
+@pytest.mark.parametrize(("faces", "widths"), [("auto", [300, 200]), ("none", []), ("find", None)])
+def test_an_archive_is_predicted_as_its_folder(
+    tmp_path, model, searched, monkeypatch, ending, faces, widths
+):
+    monkeypatch.setattr(predict, "PIECE", 3)
+    photos = tmp_path / "photos"
+    write_image(photos / "a.png", 250)
+    write_image(photos / "b.png", 250, (300, 200))
+    write_image(photos / "c.png", 5)
+    (photos / "d.png").write_bytes(b"broken")
+    write_image(photos / "e.png", 0, (200, 200))
+    write_image(photos / "f.png", 250)
+    write_image(photos / "inner/g.png", 5, (64, 64))
+    folder = said([photos], model, faces)
+    assert searched == ([48, 300, 48, 200, 48, 64] if widths is None else widths)
+    archive = packed(photos, tmp_path / f"photos.{ending}")
+    found = said([archive], model, faces)
+    assert searched == 2 * searched[: len(searched) // 2]
+    names = [row.pop("source") for row in found]
+    assert names == [row.pop("source").replace(str(photos) + "/", f"{archive}:") for row in folder]
+    assert found == folder
+    assert sorted({row["row"] for row in found}) == list(range(7))
+    if faces == "auto":
+        boxes = [row["x"] for row in found if row["row"] == 1]
+        assert boxes == [0, 150]
 
 
 def refuse_to_read(monkeypatch, path):

@@ -104,6 +104,15 @@ def gather(
     )
 
 
+def in_pieces(
+    first: int, contents: Iterator[Content], side: int, classes: tuple[str, ...]
+) -> Iterator[Rows]:
+    """Decode image files into rows, `PIECE` at a time; see `gather`."""
+    while (rows := gather(first, islice(contents, PIECE), side, classes)).records:
+        yield rows
+        first += rows.records
+
+
 @dataclass(frozen=True)
 class ImageFiles:
     """Image files in a folder.
@@ -130,10 +139,7 @@ class ImageFiles:
 
     def pieces(self) -> Iterator[Rows]:
         """Read and decode them."""
-        contents, first = self.contents(), self.first
-        while (rows := gather(first, islice(contents, PIECE), self.side, self.classes)).records:
-            yield rows
-            first += rows.records
+        return in_pieces(self.first, self.contents(), self.side, self.classes)
 
     def contents(self) -> Iterator[Content]:
         """Read them one after the other, those that are `Unreadable` too."""

@@ -13,6 +13,7 @@ import numpy as np
 from daskfer.engine import Engine
 from daskfer.errors import ModelError
 from daskfer.faces import UNKNOWN
+from daskfer.ingest.archives import ArchivedImages
 from daskfer.ingest.decoding import BadImage, decode, decode_photo, size_of
 from daskfer.ingest.images import PIECE, Content, ImageFiles
 from daskfer.ingest.quarantine import BadRow
@@ -148,7 +149,7 @@ def _cut(part: Part) -> list[Part]:
 def label_part(part: Part, owner: str, asked: Asked) -> Labels:
     """What the model says of one part of the source that is called `owner`."""
     model = model_of(asked)
-    if isinstance(part, ImageFiles):
+    if isinstance(part, ImageFiles | ArchivedImages):
         return _images(part, model, asked)
     return joined([_rows(rows, owner, model) for rows in part.pieces()])
 
@@ -184,16 +185,16 @@ def _bad(record: np.ndarray, bad: list[BadRow], model: Model) -> Labels:
     )
 
 
-def _images(part: ImageFiles, model: Model, asked: Asked) -> Labels:
+def _images(part: ImageFiles | ArchivedImages, model: Model, asked: Asked) -> Labels:
     """Labels of images, which are read one after the other and labelled some at a time."""
     contents, found, first = part.contents(), list[Labels](), part.first
-    while (labels := _batch(first, islice(contents, PIECE), model, asked)).records:
+    while (labels := _batch(first, islice(contents, PIECE), model, asked.faces)).records:
         found.append(labels)
         first += labels.records
     return joined(found)
 
 
-def _batch(first: int, contents: Iterable[Content], model: Model, asked: Asked) -> Labels:
+def _batch(first: int, contents: Iterable[Content], model: Model, faces: str) -> Labels:
     """Labels of some images: large ones are searched for faces, small ones are labelled at once."""
     found, small, count = list[Labels](), [], 0
     for count, (name, _, data) in enumerate(contents, 1):
@@ -202,7 +203,7 @@ def _batch(first: int, contents: Iterable[Content], model: Model, asked: Asked) 
         try:
             if isinstance(data, BadImage):
                 raise data
-            if _is_photo(data, asked.faces):
+            if _is_photo(data, faces):
                 found.append(_photo(decode_photo(data), record, name, model))
             else:
                 small.append((number, name, decode(data, model.side)))
