@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daskfer.cli import options
-from daskfer.cli.session import place_of, prepare_process, session
+from daskfer.cli.session import client_of_workers, examine, place_of, prepare_process
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from daskfer.engine import Engine
     from daskfer.ingest.sources import Source
     from daskfer.model.model import Model
@@ -157,10 +159,25 @@ def _engine(model: Model, sources: list[Source], place: Any, wanted: bool) -> It
         yield InProcess()
         return
     from daskfer.cli.console import Progress
+    from daskfer.dask.engine import DaskEngine
 
     # The face model keeps threads waiting for each other; processes it does not.
-    with session(lambda: place(model.measures), None, Progress(), sources) as here:
-        yield here.engine
+    here, progress = place(model.measures), Progress()
+
+    def look(client: Client) -> None:
+        # Nothing is stored, so no store is needed; the model's folder is.
+        examine(client, here, None, sources, progress, read=_files_of(model))
+
+    with client_of_workers(here, look, progress) as client:
+        yield DaskEngine(client, progress.advance)
+
+
+def _files_of(model: Model) -> dict[str, str]:
+    from daskfer import storage
+    from daskfer.model.reading import HEAD
+
+    path = storage.join(model.folder, HEAD)
+    return {f"the model {path}": path}
 
 
 def _lines(
