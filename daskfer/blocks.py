@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -116,3 +117,13 @@ def groups(pieces: list[np.ndarray]) -> list[np.ndarray]:
 def starts_of(sizes: list[int]) -> tuple[int, ...]:
     """The positions at which blocks of these sizes start, and their sum."""
     return (0, *np.cumsum(sizes, dtype=np.int64).tolist())
+
+
+def is_lazy(array: Any) -> bool:
+    """Whether this is a Dask array, which is computed later and elsewhere.
+
+    Dask is not imported to see it: who has such an array has imported it. Arrays of other
+    libraries that know Dask, xarray's say, are none.
+    """
+    module = sys.modules.get("dask.array")
+    return module is not None and isinstance(array, module.Array)

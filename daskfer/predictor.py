@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daskfer.blocks import is_lazy
 from daskfer.errors import InputError, ModelError
 from daskfer.faces import UNKNOWN, side_of
 from daskfer.ingest.decoding import BadImage, decode, decode_photo
@@ -46,9 +47,10 @@ class FoundFace:
 class Predictor:
     """A trained model; made by `daskfer.load`.
 
-    Images are a NumPy array of uint8 grey values or colours, (n, h, w), (n, h, w, 3) or flattened
+    Images are a NumPy array of grey values or colours, (n, h, w), (n, h, w, 3) or flattened
     squares (n, side²); a Dask array of such; or a list of such images, of Pillow's, or of paths of
-    image files. Each is taken for a face that fills it, and brought to the model's size.
+    image files. Whole numbers go from 0 to 255 and floats from 0 to 1, as in scikit-image; others
+    are refused. Each is taken for a face that fills it, and brought to the model's size.
 
     Attributes
     ----------
@@ -82,7 +84,7 @@ class Predictor:
         InputError
             For anything but images.
         """
-        if _is_lazy(images):
+        if is_lazy(images):
             return images.map_blocks(
                 self.predict, unsure_below, drop_axis=list(range(1, images.ndim)),
                 dtype=self.classes_.dtype, meta=self.classes_[:0],
@@ -93,7 +95,7 @@ class Predictor:
 
     def predict_proba(self, images: Any) -> Any:
         """How likely each emotion is, float32 (n, classes), in the order of `classes_`."""
-        if _is_lazy(images):
+        if is_lazy(images):
             count = len(self.classes_)
             return images.map_blocks(
                 self.predict_proba, drop_axis=list(range(1, images.ndim)), new_axis=1,
@@ -280,19 +282,26 @@ def _fitted(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _as_bytes(values: np.ndarray) -> np.ndarray:
-    """Grey values or colours as uint8: whole numbers from 0 to 255, or shares from 0 to 1."""
+    """Grey values or colours as uint8: whole numbers from 0 to 255, or floats from 0 to 1.
+
+    What a value means depends on its type alone, as for scikit-image, and never on the values
+    beside it: a batch means the same however it is cut.
+    """
     if values.dtype == np.uint8:
         return values
     if values.dtype == bool or values.dtype.kind not in "iuf":
-        raise InputError(f"images of {values.dtype}: expected numbers from 0 to 255")
+        raise InputError(f"images of {values.dtype}: expected {_EXPECTED}")
+    floats = values.dtype.kind == "f"
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    if not (low >= 0 and high <= 255):
-        raise InputError(f"images with values from {low:g} to {high:g}: expected 0 to 255")
-    if values.dtype.kind == "f" and high <= 1:
-        values = values * 255
-    return np.asarray(np.rint(values)).astype(np.uint8)
+    if low >= 0 and high <= (1 if floats else 255):
+        return np.asarray(np.rint(values * 255.0 if floats else values)).astype(np.uint8)
+    kind = f"{values.dtype} " if floats else ""
+    way_out = ""
+    if floats and low >= 0 and high <= 255:
+        way_out = "; values from 0 to 255 are given as images.round().astype('uint8')"
+    raise InputError(
+        f"{kind}images with values from {low:g} to {high:g}: expected {_EXPECTED}{way_out}"
+    )
 
 
-def _is_lazy(images: Any) -> bool:
-    """Whether it is a Dask array, which is computed later and elsewhere."""
-    return hasattr(images, "map_blocks") and hasattr(images, "chunks")
+_EXPECTED = "whole numbers from 0 to 255, or floats from 0 to 1"

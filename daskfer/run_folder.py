@@ -15,7 +15,7 @@ from daskfer.errors import RunFolderError
 from daskfer.faces import UNKNOWN
 from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.quarantine import TooManyBad
-from daskfer.ingest.sources import Source
+from daskfer.ingest.sources import Source, chosen_of
 from daskfer.recipe import NameByFile, Recipe, recipe_from_dict
 from daskfer.store import FORMAT, fingerprint
 
@@ -52,11 +52,14 @@ class RunFolder:
             raise RunFolderError(
                 f"--out {self.path} would vanish with this process: expected a folder or a URL"
             )
-        mine = {
+        mine: dict[str, Any] = {
             "daskfer": __version__,
             "identity": identity(recipe, sources),
             "inputs": [source.key() for source in sources],
         }
+        if any(source.chosen for source in sources):
+            # A folder alone would not tell which of its images were meant.
+            mine["chosen"] = chosen_of(sources)
         if storage.exists(self.file(OWNER)):
             owner = storage.read_json(self.file(OWNER))
             if owner["identity"] != mine["identity"] and not self._is_void():
@@ -65,6 +68,8 @@ class RunFolder:
                     "another --out, or leave it out"
                 )
             if owner["identity"] == mine["identity"]:
+                if "chosen" in mine and "chosen" not in owner:
+                    storage.write_json(self.file(OWNER), {**owner, "chosen": mine["chosen"]})
                 if not storage.exists(self.file("recipe.yaml")):
                     storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
                 return

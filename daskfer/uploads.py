@@ -10,6 +10,8 @@ from pathlib import Path
 
 from daskfer import storage
 from daskfer.errors import InputError
+from daskfer.ingest.images import root_folders
+from daskfer.ingest.listing import as_unicode
 from daskfer.ingest.sources import Source
 from daskfer.store import Store
 
@@ -20,8 +22,9 @@ MOST_BYTES = 500 << 20
 def upload(sources: list[Source], store: Store) -> list[str]:
     """Copy local inputs into the store; where they are then, in the sources' order.
 
-    A copy lies under a name made from its content, so that the same input is copied once. Images
-    are packed into an archive that keeps their folders, from whose names labels come.
+    A copy lies under a name made from its content and its own name, so that the same input is
+    copied once. Images are packed into an archive that keeps their folders, from whose names labels
+    come.
 
     Raises
     ------
@@ -35,22 +38,27 @@ def upload(sources: list[Source], store: Store) -> list[str]:
             f"--upload of {size / 2**20:,.0f} MiB: expected {MOST_BYTES >> 20} MiB at most; copy "
             "them to a folder or bucket that workers see, and give that"
         )
-    found: list[str] = []
+    # The tables in an archive are sources of their own, and one copy.
+    found: dict[tuple[str, tuple[str, ...]], str] = {}
     for source in sources:
-        path = source.path if storage.is_url(source.path) else _copied(source, store)
-        # The tables in an archive are sources of their own.
-        if path not in found:
-            found.append(path)
-    return found
+        one = source.path, source.files
+        if one not in found:
+            remote = storage.is_url(source.path)
+            found[one] = source.path if remote else _copied(source, store, list(found.values()))
+    return list(found.values())
 
 
-def _copied(source: Source, store: Store) -> str:
+def _copied(source: Source, store: Store, taken: list[str]) -> str:
+    """Where the copy of an input is; another one than those of other inputs."""
     if source.files:
         data, name = _packed(source), f"{Path(source.path).name or 'images'}.zip"
     else:
         data, name = Path(source.path).read_bytes(), Path(source.path).name
     digest = hashlib.blake2b(data, digest_size=8).hexdigest()
-    folder = store.stage("uploads", digest)
+    number = 0
+    # The same file in two folders is two inputs, as it is where it lies.
+    while (folder := store.stage("uploads", digest, name, number)).file(name) in taken:
+        number += 1
     if folder.summary() is None:
         storage.write_whole(folder.file(name), data)
         folder.finish({"sources": [source.name]})
@@ -58,10 +66,16 @@ def _copied(source: Source, store: Store) -> str:
 
 
 def _packed(source: Source) -> bytes:
-    """The images of a source in an archive, the same bytes for the same images."""
+    """The images of a source in an archive, the same bytes for the same images.
+
+    They lie in the folders that tell their labels, as when they are read from where they are.
+    """
+    above = root_folders(source.path)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in source.files:
-            info = zipfile.ZipInfo(name)
+            # A backslash would be read as the end of a folder.
+            inner = as_unicode(name).replace("\\", "_")
+            info = zipfile.ZipInfo("/".join([*above, inner]))
             archive.writestr(info, Path(os.path.join(source.path, name)).read_bytes())
     return buffer.getvalue()

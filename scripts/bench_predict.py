@@ -45,13 +45,13 @@ def rows(folder: str, file: Path) -> float:
     """Rows a second of one pass over a file."""
     from daskfer.engine import InProcess
     from daskfer.ingest.finding import find_sources
-    from daskfer.stages.predict import Asked, label, model_of
+    from daskfer.stages.predict import label, opened
 
-    sources, model = find_sources([str(file)]), model_of(folder)
+    sources, model = find_sources([str(file)]), opened(folder)
     # What is compiled at first use is no part of the rate.
-    next(label(sources, Asked(folder), model, InProcess()), None)
+    next(label(sources, model, InProcess()), None)
     start = time.perf_counter()
-    count = sum(found.records for _, found in label(sources, Asked(folder), model, InProcess()))
+    count = sum(found.records for _, found in label(sources, model, InProcess()))
     return count / (time.perf_counter() - start)
 
 

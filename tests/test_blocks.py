@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dask.array as da
 import fsspec
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskfer import storage
-from daskfer.blocks import BlockFiles, cut, groups, starts_of
+from daskfer.blocks import BlockFiles, cut, groups, is_lazy, starts_of
+from daskfer.predictor import to_pixels
 from daskfer.store import StageFolder
 
 
@@ -98,3 +100,26 @@ def test_groups_are_few_and_keep_the_order(pieces, expected):
     assert np.concatenate(found).tolist() == list(range(pieces))
     sizes = [len(group) for group in found]
     assert max(sizes) - min(sizes) <= 1
+
+
+class Labelled:
+    """An array in memory that can also be cut into blocks, as xarray's."""
+
+    chunks = None
+
+    def __dask_graph__(self) -> None:
+        return None
+
+    def map_blocks(self, function: object) -> None:
+        raise AssertionError("it is no Dask array")
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        return np.zeros((2, 4), np.uint8)
+
+
+def test_dask_arrays_alone_are_lazy() -> None:
+    assert is_lazy(da.zeros((2, 4)))
+    assert not is_lazy(np.zeros((2, 4)))
+    assert not is_lazy([[1, 2]])
+    assert not is_lazy(Labelled())
+    assert to_pixels(Labelled(), 2).tolist() == [[0] * 4] * 2

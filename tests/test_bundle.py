@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 import threading
-import time
 import venv
 import zipfile
 from collections.abc import Callable, Iterator
@@ -259,12 +258,12 @@ def test_a_server_that_hangs(begun: bool, monkeypatch: pytest.MonkeyPatch) -> No
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if begun:
             sends(CONTENT[:10], len(CONTENT))(handler)
-        server.ending.wait(60)
+        # For as long as the test goes on: only the client's own patience ends this.
+        server.ending.wait()
+        handler.close_connection = True
 
     with Server(answer) as server:
-        start = time.monotonic()
         assert "127.0.0.1 (timed out)" in failure(server.bundle())
-        assert time.monotonic() - start < 30
 
 
 def test_a_server_that_trickles(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,22 @@ def test_dask_arrays_are_computed_later_and_by_blocks(trained):
         assert np.allclose(computed, model.predict_proba(images), atol=1e-6)
 
 
+def test_floats_mean_the_same_however_they_are_cut():
+    bright, dark = np.full((1, 4, 4), 1.0), np.full((1, 4, 4), 1 / 255)
+    both = np.concatenate([bright, dark])
+    expected = [[255] * 16, [1] * 16]
+    for images in (both, both.reshape(2, 16), list(both), both.astype(np.float32)):
+        assert to_pixels(images, 4).tolist() == expected
+    one_by_one = [to_pixels(image[None], 4)[0].tolist() for image in both]
+    assert one_by_one == expected
+    # A float batch in bytes' range is refused, whatever the largest value of each image is.
+    for images in (both * 255, (both * 255).reshape(2, 16), list(both * 255)):
+        with pytest.raises(InputError, match="expected whole numbers from 0 to 255, or floats"):
+            to_pixels(images, 4)
+    lazy = da.from_array(both, chunks=(1, 4, 4)).map_blocks(to_pixels, 4, drop_axis=2)
+    assert lazy.compute(scheduler="synchronous").tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("images", "words"),
     [
@@ -124,8 +140,16 @@ def test_dask_arrays_are_computed_later_and_by_blocks(trained):
         (np.zeros((1, 4, 4, 5), np.uint8), "expected"),
         (np.full((1, 4, 4), 300), "values from 300 to 300"),
         (np.full((1, 4, 4), -1.0), "values from -1"),
-        (np.full((1, 4, 4), np.nan), "expected 0 to 255"),
-        (np.zeros((1, 4, 4), complex), "expected numbers"),
+        (
+            np.full((1, 4, 4), np.nan),
+            "values from nan to nan: expected whole numbers from 0 to 255",
+        ),
+        (
+            np.full((1, 4, 4), 1.5),
+            r"float64 images with values from 1.5 to 1.5: .*floats from 0 to 1",
+        ),
+        (np.full((1, 16), 255, np.float32), r"give.*as images\.round\(\)\.astype\('uint8'\)"),
+        (np.zeros((1, 4, 4), complex), "of complex128: expected whole numbers"),
         (np.zeros((1, 0, 4), np.uint8), "has no pixels"),
         (["no such file.png"], "no such file"),
         ([np.zeros(7, np.uint8)], "an image of shape"),

@@ -58,21 +58,20 @@ def sources_of(run: str, owner: dict[str, Any]) -> list[Source]:
         When one of them is not there any more, or has changed.
     """
     from daskfer.errors import InputError
-    from daskfer.ingest.finding import find_sources
+    from daskfer.ingest.finding import find_again
 
-    # An archive with several tables is a source for each.
-    paths = list(dict.fromkeys(str(source["path"]) for source in owner["inputs"]))
     way_out = "bring it back as it was, or make a new run with daskfer run"
+    theirs = owner["inputs"]
     try:
-        sources = find_sources(paths)
+        sources = find_again(theirs, owner.get("chosen"))
     except InputError as error:
         raise InputError(f"an input of {run} cannot be read again: {error} ({way_out})") from error
-    now = {source.name: source.key() for source in sources}
-    if list(now.values()) != owner["inputs"]:
-        theirs = {f"{one['path']}:{one['member']}" if one["member"] else one["path"]: one
-                  for one in owner["inputs"]}  # fmt: skip
-        changed = [name for name in theirs if now.get(name) != theirs[name]] or list(now)
-        raise InputError(f"{changed[0]} has changed since {run} read it: {way_out}")
+    now = [source.key() for source in sources]
+    if now != theirs:
+        different = [one for one in [*theirs, *now] if one not in now or one not in theirs]
+        changed = (different or theirs)[0]
+        name = f"{changed['path']}:{changed['member']}" if changed["member"] else changed["path"]
+        raise InputError(f"{name} has changed since {run} read it: {way_out}")
     return sources
 
 

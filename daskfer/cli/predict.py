@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daskfer.cli import options
-from daskfer.cli.session import place_of, prepare_process, session
+from daskfer.cli.session import client_of_workers, examine, place_of, prepare_process
 
 if TYPE_CHECKING:
+    from distributed import Client
+
     from daskfer.engine import Engine
     from daskfer.ingest.sources import Source
     from daskfer.model.model import Model
@@ -82,17 +84,14 @@ def predict(
     from daskfer import predicted_file
     from daskfer.annotating import Marks
     from daskfer.ingest.finding import find_sources
-    from daskfer.stages.predict import Asked, label, model_of, rows_of
-    from daskfer.store import absolute
+    from daskfer.stages.predict import label, opened, rows_of
 
     if out is not None:
         predicted_file.check_path(out)
     sources = find_sources(inputs)
     if out is not None:
         predicted_file.check_no_input(out, sources)
-    read = model_of(absolute(model))
-    # Workers may stand elsewhere.
-    asked = Asked(absolute(model), faces)
+    read = opened(model)
     _check_face_model(read, sources, faces)
     least = read.unsure_below if unsure_below is None else unsure_below
     elsewhere = scheduler is not None or cluster is not None or workers is not None
@@ -103,7 +102,7 @@ def predict(
         target = None if out is None else stack.enter_context(predicted_file.output(out))
         marks = None if annotate is None else Marks(annotate)
         engine = stack.enter_context(_engine(read, sources, place, elsewhere or bool(processes)))
-        for first, labels in label(sources, asked, read, engine):
+        for first, labels in label(sources, read, engine, faces):
             rows = rows_of(labels, first, read.categories, least)
             if target is not None:
                 target.write(rows)
@@ -162,10 +161,25 @@ def _engine(model: Model, sources: list[Source], place: Any, wanted: bool) -> It
         yield InProcess()
         return
     from daskfer.cli.console import Progress
+    from daskfer.dask.engine import DaskEngine
 
     # The face model keeps threads waiting for each other; processes it does not.
-    with session(lambda: place(model.measures), None, Progress(), sources) as here:
-        yield here.engine
+    here, progress = place(model.measures), Progress()
+
+    def look(client: Client) -> None:
+        # Nothing is stored, so no store is needed; the model's folder is.
+        examine(client, here, None, sources, progress, read=_files_of(model))
+
+    with client_of_workers(here, look, progress) as client:
+        yield DaskEngine(client, progress.advance)
+
+
+def _files_of(model: Model) -> dict[str, str]:
+    from daskfer import storage
+    from daskfer.model.reading import HEAD
+
+    path = storage.join(model.folder, HEAD)
+    return {f"the model {path}": path}
 
 
 def _lines(

@@ -125,7 +125,7 @@ def session(
 ) -> Iterator[Session]:
     """Workers that see the sources, and a store, for as long as this lasts."""
     from daskfer.dask import dashboard
-    from daskfer.dask.connect import check_store, connected, scheduler_errors
+    from daskfer.dask.connect import check_store
     from daskfer.dask.engine import DaskEngine
     from daskfer.dask.memory import PeakMemory
     from daskfer.leases import working
@@ -136,18 +136,13 @@ def session(
     if os.path.isfile(root):
         raise InputError(f"--store {root} is a file: expected a folder, or none yet")
     check_store(root, place)
+
+    def look(client: Client) -> None:
+        examine(client, place, root, sources, progress, recipe)
+
     with ExitStack() as stack:
         stack.enter_context(working(root))
-        stack.enter_context(scheduler_errors(place))
-        progress.say("starting workers" if place.local else "looking at the workers")
-
-        def prepare(client: Client) -> None:
-            if not place.local:
-                examine(client, place, root, sources, progress, recipe)
-
-        client = stack.enter_context(connected(place, prepare))
-        for line in dashboard.lines(client):
-            progress.say(line)
+        client = stack.enter_context(client_of_workers(place, look, progress))
         if performance_report is not None:
             stack.enter_context(dashboard.performance(performance_report))
         memory = PeakMemory(client)
@@ -155,14 +150,35 @@ def session(
         yield Session(client, DaskEngine(client, progress.advance), Store(root), memory)
 
 
+@contextmanager
+def client_of_workers(
+    place: Where, look: Callable[[Client], None], progress: Progress
+) -> Iterator[Client]:
+    """A client of workers, who are looked at before any work where they were not started here."""
+    from daskfer.dask import dashboard
+    from daskfer.dask.connect import connected, scheduler_errors
+
+    def prepare(client: Client) -> None:
+        if not place.local:
+            look(client)
+
+    with scheduler_errors(place):
+        progress.say("starting workers" if place.local else "looking at the workers")
+        with connected(place, prepare) as client:
+            for line in dashboard.lines(client):
+                progress.say(line)
+            yield client
+
+
 def examine(
     client: Client,
     place: Where,
-    root: str,
+    root: str | None,
     sources: Sequence[Source],
     progress: Progress,
     recipe: Recipe | None = None,
     written: dict[str, str] | None = None,
+    read: dict[str, str] | None = None,
 ) -> None:
     """Look at workers that were not started here, before any work.
 
@@ -170,8 +186,8 @@ def examine(
     ----------
     client : Client
     place : Where
-    root : str
-        The store.
+    root : str or None
+        The store, if workers need one.
     sources : sequence of Source
     progress : Progress
     recipe : Recipe, optional
@@ -179,6 +195,8 @@ def examine(
         which brings libraries that take long to import.
     written : dict, optional
         Folders beside the store that workers write to, by what a person calls them.
+    read : dict, optional
+        Files beside the inputs that workers read, by what a person calls them.
 
     Raises
     ------
@@ -201,4 +219,5 @@ def examine(
             from daskfer.foresight import check_memory_before
 
             check_memory_before(recipe, memory)
-    check_reach(client, sources, {f"--store {root}": join(root, LEASES), **(written or {})})
+    store = {} if root is None else {f"--store {root}": join(root, LEASES)}
+    check_reach(client, sources, store | (written or {}), read, upload=root is not None)

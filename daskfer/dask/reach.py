@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -16,8 +17,14 @@ from daskfer.tree import Tree
 UPLOAD = "--upload copies small inputs into the store"
 
 
-def check_reach(client: Client, sources: Sequence[Source], folders: dict[str, str]) -> None:
-    """Refuse inputs that a worker does not see as they are here, and folders that it cannot write.
+def check_reach(
+    client: Client,
+    sources: Sequence[Source],
+    folders: dict[str, str],
+    files: dict[str, str] | None = None,
+    upload: bool = True,
+) -> None:
+    """Refuse files that a worker does not see as they are here, and folders that it cannot write.
 
     Parameters
     ----------
@@ -26,14 +33,20 @@ def check_reach(client: Client, sources: Sequence[Source], folders: dict[str, st
     folders : dict
         Folders that workers write to, by what a person calls them. A mark is left there for a
         moment: a folder of the same name on another disk is not the same folder.
+    files : dict, optional
+        Other files that workers read, by what a person calls them.
+    upload : bool
+        Whether the command can copy inputs into the store, which is a way out.
 
     Raises
     ------
     SchedulerError
     """
+    read = [*map(_looked_at, sources), *((path, _size(path)) for path in (files or {}).values())]
+    names = [source.path for source in sources] + list(files or {})
     marks = {name: _mark(folder) for name, folder in folders.items()}
     try:
-        answers = client.run(_probe(), [_looked_at(source) for source in sources], marks)
+        answers = client.run(_probe(), read, marks)
     finally:
         for mark in marks.values():
             # What the check leaves is in the way of nobody.
@@ -41,12 +54,13 @@ def check_reach(client: Client, sources: Sequence[Source], folders: dict[str, st
                 folder, _, name = mark.rpartition("/")
                 Tree.at(folder).remove(name)
     for address, (inputs, written) in sorted(answers.items()):
-        for source, problem in zip(sources, inputs, strict=True):
+        for number, (name, problem) in enumerate(zip(names, inputs, strict=True)):
             if problem:
+                way_out = f"; {UPLOAD}" if upload and number < len(sources) else ""
                 raise SchedulerError(
-                    f"worker {address} cannot read {source.path} ({problem}): expected the same "
-                    f"file at the same path on all machines, or an fsspec URL such as s3://...; "
-                    f"{UPLOAD}"
+                    f"worker {address} cannot read {name} ({problem}): expected the same "
+                    f"file at the same path on all machines, or an fsspec URL such as s3://..."
+                    f"{way_out}"
                 )
         for name, problem in written.items():
             if problem:
@@ -63,10 +77,22 @@ def _mark(folder: str) -> str:
 
 
 def _looked_at(source: Source) -> tuple[str, int | None]:
-    """The file of a source that is looked for, and its size; of many images the first."""
-    if source.files:
-        return storage.join(source.path, source.files[0]), None
-    return source.path, source.bytes
+    """The file of a source that is looked for, and its size; of many images the first.
+
+    One that is there and cannot be read is no face here either, and tells nothing of a worker.
+    """
+    if not source.files:
+        return source.path, source.bytes
+    paths = (storage.join(source.path, name) for name in source.files)
+    if storage.is_url(source.path):
+        return next(paths), None
+    telling = (path for path in paths if os.access(path, os.R_OK) or not os.path.lexists(path))
+    return next(telling, source.path), None
+
+
+def _size(path: str) -> int | None:
+    """How large a file is here; of one behind a URL nobody asks."""
+    return None if storage.is_url(path) else os.stat(path).st_size
 
 
 def _probe() -> Callable[..., tuple[list[str], dict[str, str]]]:
@@ -89,7 +115,7 @@ def _probe() -> Callable[..., tuple[list[str], dict[str, str]]]:
         def unread(path: str, size: int | None) -> str:
             try:
                 found = size_of(path)
-                if "://" not in path:
+                if "://" not in path and not os.path.isdir(path):
                     with open(path, "rb"):
                         pass
             except Exception as error:

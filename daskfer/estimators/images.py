@@ -13,7 +13,8 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted
 
 from daskfer import normalize
-from daskfer.estimators.rows import by_rows, checked, grey, is_lazy, valued
+from daskfer.blocks import is_lazy
+from daskfer.estimators.rows import by_rows, checked, grey, valued
 from daskfer.faces import side_of
 from daskfer.recipe import Hog
 

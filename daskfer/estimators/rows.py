@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
-from daskfer.blocks import cut
+from daskfer.blocks import cut, is_lazy
 from daskfer.errors import RecipeError
 
 BLOCK_ROWS = 2048
@@ -54,11 +54,6 @@ class Rows:
     def all(self) -> np.ndarray:
         """All rows."""
         return self.rows(self.positions)
-
-
-def is_lazy(X: Any) -> bool:
-    """Whether this is a Dask array; Dask is not imported to see it."""
-    return hasattr(X, "map_blocks") and hasattr(X, "__dask_graph__")
 
 
 def checked(estimator: Any, X: Any, dtype: Any, reset: bool = False, least: int = 1) -> Any:

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import IO, Literal, Self
 
 from daskfer import storage
 from daskfer.errors import InputError, one_line
 from daskfer.faces import EMOTIONS
 from daskfer.ingest.decoding import BadImage
-from daskfer.ingest.images import LIMIT, PIECE, TOO_LARGE, gather
+from daskfer.ingest.images import LIMIT, TOO_LARGE, Content, in_pieces
 from daskfer.ingest.listing import as_unicode, is_clutter, is_image
 from daskfer.ingest.rows import Rows
 from daskfer.ingest.unpack import DAMAGE, damaged, unpacked
@@ -114,23 +113,16 @@ class ArchivedImages:
 
     def pieces(self) -> Iterator[Rows]:
         """Read and decode them."""
-        first = self.first
+        return in_pieces(self.first, self.contents(), self.side, self.classes)
+
+    def contents(self) -> Iterator[Content]:
+        """Read them one after the other."""
         with _entries(self.path, self.form, self.compression) as entries:
-            images = (entry for entry in entries if is_image(entry.name))
-            while (rows := self._gathered(first, islice(images, PIECE))).records:
-                yield rows
-                first += rows.records
-
-    def _gathered(self, first: int, images: Iterator[_Entry]) -> Rows:
-        return gather(first, self._contents(images), self.side, self.classes)
-
-    def _contents(
-        self, images: Iterator[_Entry]
-    ) -> Iterator[tuple[str, list[str], bytes | BadImage]]:
-        for image in images:
-            folders = image.name.split("/")[:-1]
-            content = BadImage(TOO_LARGE) if image.size > LIMIT else self._content(image)
-            yield f"{self.path}:{image.name}", folders, content
+            for entry in entries:
+                if is_image(entry.name):
+                    folders = entry.name.split("/")[:-1]
+                    content = BadImage(TOO_LARGE) if entry.size > LIMIT else self._content(entry)
+                    yield f"{self.path}:{entry.name}", folders, content
 
     def _content(self, image: _Entry) -> bytes | BadImage:
         if self.form == "tar":

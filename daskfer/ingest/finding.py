@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 from daskfer import storage
 from daskfer.errors import DaskferError, InputError
@@ -51,6 +52,31 @@ def find_sources(inputs: list[str]) -> list[Source]:
             sources.append(one)
     _check_twice(sources)
     return sources
+
+
+def find_again(
+    keys: list[dict[str, Any]], chosen: list[list[str] | None] | None = None
+) -> list[Source]:
+    """The sources that once had these keys, as they are now: whether they changed, keys tell.
+
+    Parameters
+    ----------
+    keys : list of dict
+        See `Source.key`.
+    chosen : list of (list of str or None), optional
+        See `daskfer.ingest.sources.chosen_of`; without it, all images of a folder were meant.
+
+    Raises
+    ------
+    InputError
+        See `find_sources`.
+    """
+    inputs: list[str] = []
+    for key, files in zip(keys, chosen or [None] * len(keys), strict=True):
+        path = str(key["path"])
+        inputs += [path] if files is None else [storage.join(path, name) for name in files]
+    # An archive with several tables is a source for each.
+    return find_sources(list(dict.fromkeys(inputs)))
 
 
 def check_unchanged(sources: list[Source]) -> None:
@@ -205,9 +231,8 @@ def _host(path: str) -> str:
 def _set_of(files: list[_File]) -> Source:
     parents = [posixpath.dirname(file.path) for file in files]
     root = posixpath.commonpath(parents) if not storage.is_url(parents[0]) else _url_root(parents)
-    return _image_set(
-        root, [replace(file, path=file.path[len(root) :].lstrip("/")) for file in files]
-    )
+    inner = [replace(file, path=file.path[len(root) :].lstrip("/")) for file in files]
+    return replace(_image_set(root, inner), chosen=True)
 
 
 def _url_root(parents: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from daskfer.errors import InputError, one_line
 from daskfer.faces import EMOTIONS
 from daskfer.ingest.decoding import BadImage, decode
 from daskfer.ingest.labels import folder_labels, is_split
-from daskfer.ingest.listing import as_unicode
+from daskfer.ingest.listing import as_unicode, is_clutter
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Rows
 
@@ -23,6 +24,9 @@ LIMIT = 64 << 20
 TOO_LARGE = f"file too large: expected at most {LIMIT:,} bytes"
 """Why a larger one is not."""
 
+DANGLING = "link to nothing: the file that it names is not there"
+"""What is wrong with a link to a file that is not there."""
+
 PIECE = 256
 """Images that are read at a time."""
 
@@ -30,9 +34,22 @@ _FETCHED = 16
 """Files behind a URL that are fetched side by side."""
 
 
+Content = tuple[str, list[str], bytes | BadImage]
+"""The name of an image file, the folders that may tell its labels, and its bytes or what is wrong
+with it."""
+
+
+class Unreadable(BadImage):
+    """A file that cannot be read now, which is no fault of its own.
+
+    A run would keep it in the store as a bad row, and it would be bad for ever: to `gather` it is
+    an error.
+    """
+
+
 def gather(
     first: int,
-    files: Iterable[tuple[str, list[str], bytes | BadImage]],
+    files: Iterable[Content],
     side: int,
     classes: tuple[str, ...] = EMOTIONS,
 ) -> Rows:
@@ -49,6 +66,11 @@ def gather(
         Side of a face in pixels.
     classes : tuple of str
         What the labels may be.
+
+    Raises
+    ------
+    InputError
+        For a file that is unreadable.
     """
     good, pixels, names = [], [], []
     labels: list[tuple[int, int]] = []
@@ -56,6 +78,8 @@ def gather(
     count = 0
     for count, (name, folders, content) in enumerate(files, 1):
         row = first + count - 1
+        if isinstance(content, Unreadable):
+            raise InputError(f"{name} {content}") from content
         try:
             if isinstance(content, BadImage):
                 raise content
@@ -78,6 +102,15 @@ def gather(
         bad_row=np.array(bad_row, np.int64),
         names=tuple(names),
     )
+
+
+def in_pieces(
+    first: int, contents: Iterator[Content], side: int, classes: tuple[str, ...]
+) -> Iterator[Rows]:
+    """Decode image files into rows, `PIECE` at a time; see `gather`."""
+    while (rows := gather(first, islice(contents, PIECE), side, classes)).records:
+        yield rows
+        first += rows.records
 
 
 @dataclass(frozen=True)
@@ -106,19 +139,26 @@ class ImageFiles:
 
     def pieces(self) -> Iterator[Rows]:
         """Read and decode them."""
-        for start in range(0, len(self.files), PIECE):
-            files = self.files[start : start + PIECE]
-            yield gather(self.first + start, self._contents(files), self.side, self.classes)
+        return in_pieces(self.first, self.contents(), self.side, self.classes)
 
-    def _contents(
-        self, files: tuple[str, ...]
-    ) -> Iterator[tuple[str, list[str], bytes | BadImage]]:
-        *_, above, top = ["", "", *as_unicode(self.root.rstrip("/")).split("/")]
+    def contents(self) -> Iterator[Content]:
+        """Read them one after the other, those that are `Unreadable` too."""
+        above = root_folders(self.root)
         read = _fetch if storage.is_url(self.root) else _read
-        for name, content in zip(files, read(self.root, files), strict=True):
+        for name, content in zip(self.files, read(self.root, self.files), strict=True):
             whole = as_unicode(storage.join(self.root, name))
-            folders = [top, *as_unicode(name).split("/")[:-1]]
-            yield whole, [above if is_split(above) else "", *folders], content
+            yield whole, [*above, *as_unicode(name).split("/")[:-1]], content
+
+
+def root_folders(root: str) -> list[str]:
+    """What the folder that was given adds to the folders of its images, whose names tell labels.
+
+    Its own name, and before that its parent's where that is a split's: whoever gives
+    ``train/happy`` means both. Hidden folders are none, as in what they hold.
+    """
+    *_, above, top = ["", "", *as_unicode(root.rstrip("/")).split("/")]
+    found = [above if is_split(above) else "", top]
+    return [name for name in found if name and not is_clutter(name)]
 
 
 def _read(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
@@ -128,9 +168,8 @@ def _read(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
             large = os.stat(path).st_size > LIMIT
             yield BadImage(TOO_LARGE) if large else storage.read_bytes(path)
         except OSError as error:
-            if not os.path.islink(path) or os.path.exists(path):
-                raise _unreadable(path, error) from error
-            yield BadImage("link to nothing: the file that it names is not there")
+            dangling = os.path.islink(path) and not os.path.exists(path)
+            yield BadImage(DANGLING) if dangling else _unreadable(error)
 
 
 def _fetch(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
@@ -139,14 +178,14 @@ def _fetch(root: str, files: tuple[str, ...]) -> Iterator[bytes | BadImage]:
         paths = [storage.join(inner, name) for name in files[start : start + _FETCHED]]
         for found in filesystem.cat_ranges(paths, 0, LIMIT + 1, on_error="return"):
             if isinstance(found, Exception):
-                raise _unreadable(root, found) from found
-            yield BadImage(TOO_LARGE) if len(found) > LIMIT else bytes(found)
+                yield _unreadable(found)
+            else:
+                yield BadImage(TOO_LARGE) if len(found) > LIMIT else bytes(found)
 
 
-def _unreadable(path: str, error: Exception) -> InputError:
-    """The error of a file that cannot be read now: no fault of its own, so no bad row."""
+def _unreadable(error: Exception) -> Unreadable:
     reason = getattr(error, "strerror", None) or one_line(error)
-    return InputError(
-        f"{path} cannot be read ({reason}): expected what was there when the run began, readable "
-        "by every worker"
+    return Unreadable(
+        f"cannot be read ({reason}): expected what was there when files were listed, readable by "
+        "every worker"
     )

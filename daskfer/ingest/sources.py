@@ -36,6 +36,8 @@ class Source:
         Files beside it that hold no faces, so far as their names tell.
     streamed : bool
         Whether its server sends it only as a whole.
+    chosen : bool
+        Whether its images were given one by one, so that their folder may hold others.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Source:
     files: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     streamed: bool = False
+    chosen: bool = False
 
     @property
     def name(self) -> str:
@@ -71,6 +74,11 @@ class Source:
         }
         # It is cut into other parts, which a stopped run must not take for its own.
         return {**key, "streamed": True} if self.streamed else key
+
+
+def chosen_of(sources: list[Source]) -> list[list[str] | None]:
+    """The images of each source that were given one by one, by their paths in its folder."""
+    return [list(source.files) if source.chosen else None for source in sources]
 
 
 def notes_of(sources: list[Source]) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ model's temperature, so that it gives what `Model.predict` gives.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from daskfer import __version__, storage
+from daskfer import __version__
 from daskfer.errors import MissingPackage, ModelError
 from daskfer.model.graph import Graph
 from daskfer.model.plain import Plain
@@ -78,9 +77,7 @@ def to_onnx(model: Model, takes: Input = "components") -> bytes:
         "input": takes,
         "daskfer": __version__,
         "classifier": model.classifier.description,
-        "sha256": hashlib.sha256(
-            storage.read_bytes(storage.join(model.folder, "model.json"))
-        ).hexdigest(),
+        "sha256": model.digest,
     }
     return graph.file(columns, len(model.classes), metadata)
 

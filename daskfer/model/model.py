@@ -69,6 +69,8 @@ class Model:
         What the second model sees, where that is not what the clusters see.
     unsure_below : float
         Confidence below which a face's emotion is better left open.
+    digest : str
+        The sha256 of its model.json, which has those of its parts: another model, another digest.
     """
 
     folder: str
@@ -82,6 +84,7 @@ class Model:
     classifier: Classifier | None
     face: AnyReducer | None
     unsure_below: float
+    digest: str
     bundle: Callable[[str | None], bytes] = field(default=lambda path: _find_bundle(path))
 
     @property

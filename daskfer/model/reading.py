@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,7 +46,7 @@ def read_model(path: str) -> Model:
         When it is none, has a format that is newer than this daskfer knows, or a part that is
         missing, was changed, or holds anything but what such a part may hold.
     """
-    folder, head = _head(path)
+    folder, head, digest = _head(path)
     side = head.get("side")
     if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= 4096:
         raise ModelError(f"{folder}/{HEAD}: side is {side!r}, expected pixels such as 48")
@@ -75,7 +76,7 @@ def read_model(path: str) -> Model:
         ) from error
     return Model(
         folder, side, categories, recipe.normalize.method, recipe.represent, reducer, clusters,
-        emotion, classifier, None if seen is reducer else seen, unsure_below,
+        emotion, classifier, None if seen is reducer else seen, unsure_below, digest,
     )  # fmt: skip
 
 
@@ -86,12 +87,12 @@ def read_clusters(path: str) -> AnyClusterer:
     ------
     ModelError
     """
-    folder, head = _head(path)
+    folder, head, _ = _head(path)
     return _clusters(folder, _checked_parts(folder, head), MOST_CATEGORIES)[0]
 
 
-def _head(path: str) -> tuple[str, dict[str, Any]]:
-    """The folder that holds model.json, and what that says."""
+def _head(path: str) -> tuple[str, dict[str, Any], str]:
+    """The folder that holds model.json, what that says, and its sha256."""
     for folder in (path, storage.join(path, "model")):
         if storage.exists(storage.join(folder, HEAD)):
             break
@@ -99,8 +100,9 @@ def _head(path: str) -> tuple[str, dict[str, Any]]:
         raise ModelError(
             f"{path} holds no model ({HEAD}): expected the folder of a finished run, or its model/"
         )
+    data = storage.read_bytes(storage.join(folder, HEAD))
     try:
-        head = storage.read_json(storage.join(folder, HEAD))
+        head = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{folder}/{HEAD} is not JSON: {one_line(error)}") from error
     found = head.get("format") if isinstance(head, dict) else None
@@ -110,7 +112,7 @@ def _head(path: str) -> tuple[str, dict[str, Any]]:
         raise ModelError(
             f"{folder} has format {found} and this daskfer reads up to {FORMAT}: use a newer one"
         )
-    return folder, head
+    return folder, head, hashlib.sha256(data).hexdigest()
 
 
 def _recipe(folder: str, head: dict[str, Any]) -> Recipe:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from daskfer import storage
 from daskfer.engine import Engine
+from daskfer.errors import ModelError
 from daskfer.faces import UNKNOWN
+from daskfer.ingest.archives import ArchivedImages
 from daskfer.ingest.decoding import BadImage, decode, decode_photo, size_of
-from daskfer.ingest.images import LIMIT, TOO_LARGE, ImageFiles
-from daskfer.ingest.listing import as_unicode
+from daskfer.ingest.images import PIECE, Content, ImageFiles
 from daskfer.ingest.quarantine import BadRow
 from daskfer.ingest.rows import Part
 from daskfer.ingest.sizes import resized
@@ -22,6 +23,7 @@ from daskfer.ingest.sources import Source
 from daskfer.model.model import Model, Predictions
 from daskfer.predictor import UNSURE, cut_out_all, find_boxes, whole_box
 from daskfer.stages.parts import DEFAULT_RANGE, plan
+from daskfer.store import absolute
 
 PART_ROWS = 2_048
 """Rows that a task labels."""
@@ -66,24 +68,36 @@ class Labels:
 
 @dataclass(frozen=True)
 class Asked:
-    """The model's folder, and whether images are searched for faces (`auto`: large ones are)."""
+    """What workers are told: which model, and whether images are searched for faces.
+
+    Attributes
+    ----------
+    model : str
+        Its folder.
+    digest : str
+        The sha256 of its model.json as it is to be: what the folder holds may be replaced.
+    faces : {"auto", "find", "none"}
+        Large ones are searched, all or none.
+    """
 
     model: str
+    digest: str
     faces: str = "auto"
 
 
 def label(
-    sources: list[Source], asked: Asked, model: Model, engine: Engine
+    sources: list[Source], model: Model, engine: Engine, faces: str = "auto"
 ) -> Iterator[tuple[int, Labels]]:
     """Label the faces of some sources, part by part, in reading order.
 
     Parameters
     ----------
     sources : list of Source
-    asked : Asked
     model : Model
-        What was read from `asked.model`; workers read it for themselves.
+        What `opened` gave; workers read it for themselves, from the same folder.
     engine : Engine
+    faces : {"auto", "find", "none"}
+        See `Asked`.
 
     Yields
     ------
@@ -95,7 +109,10 @@ def label(
     ------
     InputError
         When a file is no table of faces.
+    ModelError
+        When a worker finds another model in the folder.
     """
+    asked = Asked(model.folder, model.digest, faces)
     planned = plan(engine, sources, model.side, PART_ROWS, DEFAULT_RANGE, classes=())
     cut = [
         (smaller, owner)
@@ -131,9 +148,9 @@ def _cut(part: Part) -> list[Part]:
 
 def label_part(part: Part, owner: str, asked: Asked) -> Labels:
     """What the model says of one part of the source that is called `owner`."""
-    model = model_of(asked.model)
-    if isinstance(part, ImageFiles) and asked.faces != "none":
-        return _photos(part, model, asked)
+    model = model_of(asked)
+    if isinstance(part, ImageFiles | ArchivedImages):
+        return _images(part, model, asked)
     return joined([_rows(rows, owner, model) for rows in part.pieces()])
 
 
@@ -168,25 +185,40 @@ def _bad(record: np.ndarray, bad: list[BadRow], model: Model) -> Labels:
     )
 
 
-def _photos(part: ImageFiles, model: Model, asked: Asked) -> Labels:
-    """Labels of image files: large ones are searched for faces, small ones are labelled at once."""
-    found, small = [], []
-    for number, file in enumerate(part.files, part.first):
-        path = storage.join(part.root, file)
-        record, name = np.array([number], np.int64), as_unicode(path)
+def _images(part: ImageFiles | ArchivedImages, model: Model, asked: Asked) -> Labels:
+    """Labels of images, which are read one after the other and labelled some at a time."""
+    contents, found, first = part.contents(), list[Labels](), part.first
+    while (labels := _batch(first, islice(contents, PIECE), model, asked.faces)).records:
+        found.append(labels)
+        first += labels.records
+    return joined(found)
+
+
+def _batch(first: int, contents: Iterable[Content], model: Model, faces: str) -> Labels:
+    """Labels of some images: large ones are searched for faces, small ones are labelled at once."""
+    found, small, count = list[Labels](), [], 0
+    for count, (name, _, data) in enumerate(contents, 1):
+        number = first + count - 1
+        record = np.array([number], np.int64)
         try:
-            data = _read(path)
-            if asked.faces != "find" and min(size_of(data)) < PHOTO_SIDE:
-                small.append((number, name, decode(data, model.side)))
-            else:
+            if isinstance(data, BadImage):
+                raise data
+            if _is_photo(data, faces):
                 found.append(_photo(decode_photo(data), record, name, model))
+            else:
+                small.append((number, name, decode(data, model.side)))
         except BadImage as error:
             found.append(_bad(record, [BadRow(name, None, None, str(error), "")], model))
     if small:
         numbers, names, pixels = zip(*small, strict=True)
         said = model.predict(np.stack(pixels))
         found.append(_labels(0, np.array(numbers, np.int64), list(names), said))
-    return replace(in_order(joined(found)), records=len(part.files))
+    return replace(in_order(joined(found)), records=count)
+
+
+def _is_photo(data: bytes, faces: str) -> bool:
+    """Whether an image is searched for faces."""
+    return faces == "find" or (faces == "auto" and min(size_of(data)) >= PHOTO_SIDE)
 
 
 def _photo(photo: np.ndarray, record: np.ndarray, name: str, model: Model) -> Labels:
@@ -197,13 +229,6 @@ def _photo(photo: np.ndarray, record: np.ndarray, name: str, model: Model) -> La
     said = model.predict(cut_out_all(model, photo, boxes))
     labels = _labels(0, np.repeat(record, len(boxes)), [name] * len(boxes), said)
     return replace(labels, box=np.array([whole_box(one) for one in boxes], np.int32))
-
-
-def _read(path: str) -> bytes:
-    data = storage.read_bytes(path, 0, LIMIT + 1)
-    if len(data) > LIMIT:
-        raise BadImage(TOO_LARGE)
-    return data
 
 
 def joined(parts: list[Labels]) -> Labels:
@@ -278,15 +303,50 @@ def rows_of(
     return found
 
 
-_models: dict[str, Model] = {}
+_KEPT = 4
+"""Models that a process keeps; one that predicts goes on with the same for a while."""
+
+_models: dict[tuple[str, str], Model] = {}
 _reading = threading.Lock()
 
 
-def model_of(folder: str) -> Model:
-    """The model in a folder, read once in a process."""
-    with _reading:
-        if folder not in _models:
-            from daskfer.model import read_model
+def opened(path: str) -> Model:
+    """The model that is now in a folder, or in the run's that holds it.
 
-            _models[folder] = read_model(folder)
-        return _models[folder]
+    Raises
+    ------
+    ModelError
+        See `daskfer.model.read_model`.
+    """
+    with _reading:
+        return _read_now(absolute(path))
+
+
+def model_of(asked: Asked) -> Model:
+    """The model that is asked for, read once in a process.
+
+    Raises
+    ------
+    ModelError
+        When its folder holds another one by now, or here.
+    """
+    with _reading:
+        key = asked.model, asked.digest
+        found = _models.get(key) or _read_now(asked.model)
+        if found.digest != asked.digest:
+            raise ModelError(
+                f"{asked.model} holds another model than when this began (sha256 of model.json: "
+                f"{found.digest[:16]}…, expected {asked.digest[:16]}…): expected the same on all "
+                "machines, and none written meanwhile; the same command begins again"
+            )
+        return found
+
+
+def _read_now(path: str) -> Model:
+    from daskfer.model import read_model
+
+    found = read_model(path)
+    _models[found.folder, found.digest] = found
+    while len(_models) > _KEPT:
+        del _models[next(iter(_models))]
+    return found

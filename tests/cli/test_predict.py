@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from processes import daskfer
+from processes import daskfer, scheduler_with_workers
+from trained import write_light_model
 
 from daskfer.predicted_file import COLUMNS
 
@@ -118,6 +119,48 @@ def test_workers_give_the_same(trained, tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert [row["emotion"] for row in read(out)] == predicted
+
+
+@pytest.fixture
+def light(tmp_path):
+    """A folder with a model made by hand and a bright face, and an environment without a store."""
+    write_light_model(tmp_path / "model")
+    Image.new("L", (SIDE, SIDE), 250).save(tmp_path / "face.png")
+    (tmp_path / "file").write_text("no store can be here")
+    return tmp_path, {**os.environ, "DASKFER_STORE": str(tmp_path / "file"), "COLUMNS": "120"}
+
+
+def test_workers_need_the_model_and_no_store(light, tmp_path_factory):
+    folder, environment = light
+    predict = ("predict", "--json", "--unsure-below", 0)
+    with scheduler_with_workers(1, tmp_path_factory.mktemp("dask")) as address:
+        done = daskfer(
+            *predict, "model", "face.png", "--scheduler", address, environment=environment,
+            cwd=folder,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["emotion"] == "happy"
+        # A path that leads elsewhere in each process, as it may on each machine.
+        done = daskfer(
+            *predict, "/proc/self/cwd/model", "face.png", "--scheduler", address,
+            environment=environment, cwd=folder,
+        )  # fmt: skip
+    assert done.returncode == 1
+    error = done.stderr.strip().splitlines()[-1]
+    assert error.startswith("error: worker tcp://127.0.0.1:")
+    assert "cannot read the model /proc/self/cwd/model/model.json (No such file" in error
+    assert "Traceback" not in done.stderr
+    assert "--upload" not in done.stderr
+
+
+def test_local_workers_need_no_store(light):
+    folder, environment = light
+    done = daskfer(
+        "predict", "model", "face.png", "--workers", 1, "--json", environment=environment,
+        cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["row"] == 0
 
 
 def test_photos_are_searched_for_faces(trained, tmp_path, models):

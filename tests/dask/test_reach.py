@@ -65,6 +65,35 @@ def test_images_are_looked_for_by_the_first(client, tmp_path):
         check_reach(client, [images], {})
 
 
+def test_of_images_those_that_cannot_be_read_here_either_tell_nothing(client, tmp_path):
+    from PIL import Image
+
+    (tmp_path / "a.png").symlink_to(tmp_path / "nowhere.png")
+    Image.new("L", (48, 48)).save(tmp_path / "b.png")
+    (images,) = find_sources([str(tmp_path)])
+    assert images.files == ("a.png", "b.png")
+    check_reach(client, [images], {})
+
+
+def test_other_files_that_workers_read(client, source, tmp_path, monkeypatch):
+    head = tmp_path / "model.json"
+    head.write_text("{}")
+    check_reach(client, [source], {}, {"the model": str(head)}, upload=False)
+    # Here it is another one.
+    monkeypatch.setattr(reach, "_size", lambda path: 100)
+    with pytest.raises(SchedulerError) as caught:
+        check_reach(client, [source], {}, {"the model": str(head)}, upload=False)
+    for part in ("cannot read the model (another file there: 2 bytes instead of 100)", "s3://"):
+        assert part in str(caught.value)
+    assert "--upload" not in str(caught.value)
+
+
+def test_a_command_that_cannot_upload_does_not_speak_of_it(client, source, tmp_path):
+    missing = replace(source, path=str(tmp_path / "none.csv"))
+    with pytest.raises(SchedulerError, match=r"s3://\.\.\.$"):
+        check_reach(client, [missing], {}, upload=False)
+
+
 def test_behind_a_url(client, tmp_path):
     path = tmp_path / "faces.csv"
     path.write_text("emotion,pixels\n0,1 2 3 4\n")
