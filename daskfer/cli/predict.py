@@ -84,6 +84,7 @@ def predict(
     from daskfer import predicted_file
     from daskfer.annotating import Marks
     from daskfer.ingest.finding import find_sources
+    from daskfer.ingest.sources import notes_of
     from daskfer.stages.predict import label, opened, rows_of
 
     if out is not None:
@@ -92,6 +93,8 @@ def predict(
     if out is not None:
         predicted_file.check_no_input(out, sources)
     read = opened(model)
+    for note in notes_of(sources):
+        typer.echo(f"Note: {note}", err=True)
     _check_face_model(read, sources, faces)
     least = read.unsure_below if unsure_below is None else unsure_below
     elsewhere = scheduler is not None or cluster is not None or workers is not None

@@ -163,7 +163,10 @@ def _in_folder(path: str) -> Iterator[Source | _File]:
         return
     if not tables:
         found = ", ".join(sorted(listing.others)[:5]) or "nothing"
-        raise InputError(f"{path} holds no faces: expected {forms.EXPECTED}, found {found}")
+        raise InputError(
+            f"{path} holds no faces: expected {forms.EXPECTED}, found {found}"
+            + (f" ({forms.HEIC})" if any(map(forms.is_heic, listing.others)) else "")
+        )
     opened = [source for name in tables for source in _open(storage.join(path, name))]
     ignored = tuple(name for name in listing.others if name not in tables)
     yield from _with_ignored(opened, ignored)

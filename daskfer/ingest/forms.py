@@ -26,7 +26,7 @@ _COMPRESSIONS = {
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"P5", b"P6")
 _HEAD = 512
 
-HEIC = "expected PNG or JPEG; convert it first (heif-convert, ImageMagick)"
+HEIC = "expected PNG or JPEG: convert HEIC and AVIF first (heif-convert, ImageMagick)"
 
 _OTHERS = {
     b"%PDF": ("a PDF document", "save its images as PNG or JPEG"),
@@ -54,6 +54,11 @@ def is_table(name: str) -> bool:
     for suffix in COMPRESSED_SUFFIXES:
         name = name.removesuffix(suffix)
     return name.endswith(TABLE_SUFFIXES)
+
+
+def is_heic(name: str) -> bool:
+    """Whether a file's name is that of an image as phones take them, which are not read."""
+    return name.lower().endswith((".heic", ".heif", ".avif"))
 
 
 def is_archive(name: str) -> bool:

@@ -243,3 +243,13 @@ def test_an_input_is_not_written_over(trained, tmp_path):
         assert done.returncode == 1
         assert f"--out {out} is one of the inputs: expected another file" in done.stderr
     assert path.read_bytes() == (folder / "faces.csv").read_bytes()
+
+
+def test_files_that_are_no_images_are_told(trained, tmp_path):
+    folder, _, environment = trained
+    Image.new("L", (48, 48), 90).save(tmp_path / "a.png")
+    (tmp_path / "b.heic").write_bytes(b"x")
+    done = daskfer("predict", folder / "named", tmp_path, "--json", environment=environment)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 1
+    assert "1 other files there were not read (b.heic)" in done.stderr

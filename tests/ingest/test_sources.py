@@ -204,3 +204,12 @@ def test_files_of_other_kinds_are_named(head: bytes, message: str, tmp_path: Pat
 def test_an_empty_word_is_no_folder() -> None:
     with pytest.raises(InputError, match="an input is empty"):
         find_sources([""])
+
+
+def test_a_folder_of_photos_as_phones_take_them_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.HEIC").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"found a\.HEIC \(expected PNG or JPEG: convert HEIC"):
+        find_sources([str(tmp_path)])
+    (tmp_path / "a.HEIC").rename(tmp_path / "a.txt")
+    with pytest.raises(InputError, match=r"found a\.txt$"):
+        find_sources([str(tmp_path)])
