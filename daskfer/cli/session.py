@@ -145,7 +145,7 @@ def session(
             if not place.local:
                 examine(client, place, root, sources, progress, recipe)
 
-        client = stack.enter_context(connected(place, prepare))
+        client = stack.enter_context(connected(place, prepare, progress.warn))
         for line in dashboard.lines(client):
             progress.say(line)
         if performance_report is not None:

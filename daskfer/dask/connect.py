@@ -24,6 +24,9 @@ from daskfer.dask.schedulers import client_of_address, quiet_client, wait_for_wo
 from daskfer.dask.threads import one_thread
 from daskfer.errors import SchedulerError, SchedulerGone
 
+FIRST_SECONDS = 10
+"""How long the first worker of a cluster may take before it is said that we wait for it."""
+
 LOCAL = "local"
 """What is given as a scheduler to have workers started on this machine, whatever else says."""
 
@@ -90,7 +93,9 @@ def resolved(where: Where) -> Where:
 
 @contextmanager
 def connected(
-    where: Where, prepare: Callable[[Client], None] = lambda client: None
+    where: Where,
+    prepare: Callable[[Client], None] = lambda client: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Client]:
     """A client of the workers that `where` asks for; what was started is closed at the end.
 
@@ -99,6 +104,8 @@ def connected(
     where : Where
     prepare : callable
         Called with the client as soon as there is a worker, before daskfer's own code goes to any.
+    warn : callable
+        Called with a line when the first worker of a cluster that is started is long in coming.
 
     Raises
     ------
@@ -115,11 +122,25 @@ def connected(
         return
     with _cluster(where) as cluster, Client(cluster) as client:
         if not where.local:
-            # A queue of jobs may take its time.
-            client.wait_for_workers(1)
+            _wait_for_the_first(client, where, warn)
         prepare(client)
         with one_thread(client):
             yield client
+
+
+def _wait_for_the_first(client: Client, where: Where, warn: Callable[[str], None]) -> None:
+    """Wait until a cluster that was started has a worker, and say so when that takes long.
+
+    There is no end to it: a queue of jobs may take its time, and only the user knows how much.
+    """
+    try:
+        client.wait_for_workers(1, timeout=FIRST_SECONDS)
+    except TimeoutError:
+        warn(
+            f"{where.cluster_file}: its cluster has no worker after {FIRST_SECONDS} s; waiting for "
+            "the first one, as a queue may take long (Ctrl-C gives up)"
+        )
+        client.wait_for_workers(1)
 
 
 @contextmanager
