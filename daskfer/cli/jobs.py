@@ -12,7 +12,7 @@ import typer
 from daskfer.cli import options
 from daskfer.cli.console import Progress, local_time
 from daskfer.cli.session import prepare_process, root_of
-from daskfer.cli.submit import finish, knows, status_of, wait_for
+from daskfer.cli.submit import finish, known, status_of, wait_for
 from daskfer.errors import JobError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def list_jobs(store: options.StoreFolder = None, as_json: AsJson = False) -> Non
     from daskfer.jobs.status import statuses
 
     root = root_of(store)
-    found = statuses(listed(root), knows)
+    found = statuses(listed(root), known)
     if as_json:
         typer.echo(json.dumps([status.as_dict() for status in found], indent=2))
     elif found:

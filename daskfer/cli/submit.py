@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -203,14 +204,14 @@ def status_of(folder: JobFolder) -> Status:
     """How one job goes, and its scheduler asked where the folder does not tell."""
     from daskfer.jobs.status import statuses
 
-    return statuses([folder], knows)[0]
+    return statuses([folder], known)[0]
 
 
-def knows(request: Request) -> bool | None:
-    """Whether a scheduler has a job's task; to ask it imports Dask, which most jobs do not need."""
-    from daskfer.dask.jobs import knows as ask
+def known(requests: Sequence[Request]) -> Sequence[bool | None]:
+    """Of each job whether its scheduler has it; to ask imports Dask, which few jobs need."""
+    from daskfer.dask.jobs import known as ask
 
-    return ask(request)
+    return ask(requests)
 
 
 def wait_for(folder: JobFolder, progress: Progress) -> Status:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ FIRST_BYTES, LAST_BYTES = 250_000, 750_000
 """What is kept of a log that gets longer."""
 
 ASK_SECONDS = 3
-"""How long a scheduler may take to say whether it knows a job."""
+"""How long a scheduler may take to say which jobs it knows."""
 
 
 def submit_job(client: Client, request: Request) -> None:
@@ -67,12 +67,26 @@ def submit_job(client: Client, request: Request) -> None:
         time.sleep(0.01)
 
 
-def knows(request: Request) -> bool | None:
-    """Whether a scheduler has a job's task; None when it does not answer."""
+def known(requests: Sequence[Request]) -> list[bool | None]:
+    """Of each job whether its scheduler has its task; None when that does not answer.
+
+    Each scheduler is asked once.
+    """
+    keys: dict[str, list[str]] = {}
+    for request in requests:
+        keys.setdefault(request.scheduler, []).append(request.key)
+    wanted = {scheduler: _wanted_of(scheduler, some) for scheduler, some in keys.items()}
+    answers = [(request.key, wanted[request.scheduler]) for request in requests]
+    return [None if found is None else key in found for key, found in answers]
+
+
+def _wanted_of(scheduler: str, keys: list[str]) -> list[str] | None:
+    """Which of some keys a scheduler has for somebody; None when it does not answer."""
     quiet_client()
     try:
-        with client_of_address(request.scheduler, ASK_SECONDS) as client:
-            return bool(client.run_on_scheduler(_wanted_keys(), [request.key]))
+        with client_of_address(scheduler, ASK_SECONDS) as client:
+            found: list[str] = client.run_on_scheduler(_wanted_keys(), keys)
+            return found
     except (SchedulerError, OSError, TimeoutError):
         return None
 

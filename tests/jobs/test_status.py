@@ -36,15 +36,15 @@ class Job:
         return found
 
     def status(self, known: bool | None = None, meanwhile=lambda: None):
-        def knows(request):
-            self.asked += 1
-            return known
+        def ask(requests):
+            self.asked += len(requests)
+            return [known] * len(requests)
 
         def wait(seconds):
             self.waited.append(seconds)
             meanwhile()
 
-        return statuses([self.folder], knows, wait)[0]
+        return statuses([self.folder], ask, wait)[0]
 
 
 @pytest.fixture
@@ -153,6 +153,13 @@ def test_many_jobs_are_waited_for_once(tmp_path):
     for one in jobs[1:]:
         one.attempt("running", silent=60)
     waited = []
-    found = statuses([one.folder for one in jobs], lambda request: False, waited.append)
-    assert [one.state for one in found] == ["queued", "interrupted", "interrupted"]
+    asked = []
+
+    def known(requests):
+        asked.append(requests)
+        return [False, True]
+
+    found = statuses([one.folder for one in jobs], known, waited.append)
+    assert [one.state for one in found] == ["queued", "interrupted", "queued"]
     assert waited == [AGAIN_SECONDS]
+    assert asked == [[one.request for one in jobs[1:]]], "once, of those that show no sign of life"
