@@ -111,7 +111,7 @@ def _submitted(
     """The folder of the job that computes this: a new one, or the one that does so already."""
     from daskfer.ingest.finding import find_sources
     from daskfer.ingest.sources import notes_of
-    from daskfer.jobs.folder import JobFolder, new_request
+    from daskfer.jobs.folder import JobFolder, asked_again, new_request
     from daskfer.run_folder import RunFolder, default_path
     from daskfer.store import absolute
 
@@ -120,19 +120,24 @@ def _submitted(
     run = absolute(out or default_path(recipe_name, recipe, sources))
     folder = JobFolder(run)
     RunFolder(run).claim(recipe, sources)
-    if folder.exists() and (_is_busy(folder, progress) or RunFolder(run).metrics() is not None):
+    # Looked at once: who submits it between this and our own request goes first.
+    earlier = folder.request() if folder.exists() else None
+    if earlier and (_is_busy(folder, progress) or RunFolder(run).metrics() is not None):
         return folder
     for note in notes_of(sources):
         progress.say(note)
     request = new_request(
         run, [absolute(one) for one in inputs], root, range_bytes, str(where.scheduler)
     )
+    if earlier is not None:
+        request = asked_again(earlier, request)
     return _handed_over(folder, request, where, sources, progress)
 
 
 def _resumed(name: str, where: Where, root: str, progress: Progress) -> JobFolder:
     """The folder of a job that is given to a scheduler again."""
     from daskfer.ingest.finding import find_sources
+    from daskfer.jobs.folder import asked_again
     from daskfer.jobs.index import find
     from daskfer.run_folder import RunFolder
 
@@ -147,7 +152,7 @@ def _resumed(name: str, where: Where, root: str, progress: Progress) -> JobFolde
     if where.scheduler is None:
         where = replace(where, scheduler=request.scheduler)
     sources = find_sources(request.inputs)
-    return _handed_over(folder, request, where, sources, progress)
+    return _handed_over(folder, asked_again(request, request), where, sources, progress)
 
 
 def _handed_over(
@@ -157,22 +162,25 @@ def _handed_over(
     sources: list[Source],
     progress: Progress,
 ) -> JobFolder:
-    """Give the job to the scheduler, once its workers are seen to be able to do it."""
+    """Give the job to the scheduler, once its workers are seen to be able to do it.
+
+    Unless somebody else has submitted it meanwhile: then it is that one's.
+    """
     from daskfer.dask.connect import connected_to_scheduler
     from daskfer.dask.jobs import submit_job
     from daskfer.jobs import index
-    from daskfer.jobs.folder import asked_again
+    from daskfer.jobs.folder import now
 
-    if folder.exists():
-        request = asked_again(folder.request(), request)
-    request = replace(request, scheduler=str(where.scheduler))
     with ExitStack() as stack:
         client = stack.enter_context(connected_to_scheduler(where))
         written = {f"the run folder {request.run}": request.run}
         # What its recipe needs of memory, the job's own process compares.
         examine(client, where, request.store, sources, progress, written=written)
+        request = replace(request, scheduler=str(where.scheduler), submitted=now())
         # The wish to stop an earlier submission is forgotten with it.
-        folder.write_request(request)
+        if not folder.write_request(request):
+            _is_busy(folder, progress)
+            return folder
         index.enter(request)
         submit_job(client, request)
     return folder

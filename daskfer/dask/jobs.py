@@ -24,7 +24,7 @@ from distributed import Client, Reschedule, fire_and_forget, get_worker, secede
 import daskfer
 from daskfer.dask.schedulers import client_of_address, quiet_client
 from daskfer.errors import JobError, SchedulerError
-from daskfer.jobs.folder import ENDED, Attempt, JobFolder, Request
+from daskfer.jobs.folder import ENDED, SUBMITTED_AGAIN, Attempt, JobFolder, Request
 from daskfer.jobs.heart import BEAT_SECONDS, GRACE_SECONDS, LOOK_SECONDS
 
 DRIVERS = "daskfer.drivers-per-worker"
@@ -32,6 +32,9 @@ DRIVERS = "daskfer.drivers-per-worker"
 
 MOST_ATTEMPTS = 10
 """How many attempts a job may have before it is not moved to another worker any more."""
+
+SUPERSEDED = "superseded"
+"""How a task ends whose job was submitted again."""
 
 FIRST_BYTES, LAST_BYTES = 250_000, 750_000
 """What is kept of a log that gets longer."""
@@ -51,6 +54,7 @@ def submit_job(client: Client, request: Request) -> None:
     future = client.submit(
         supervise,
         request.run,
+        request.key,
         key=request.key,
         # Before blocks of other jobs: it takes a thread for a moment only.
         priority=100,
@@ -101,21 +105,28 @@ def _wanted_keys() -> Callable[..., list[str]]:
     return wanted
 
 
-def supervise(run: str) -> str:
+def supervise(run: str, key: str) -> str:
     """Drive the job in a run folder from here, in a process of its own; how it ended.
 
-    This is the job's task. It waits for its turn, starts the process, keeps what it prints, and
-    says so when it ends without a word.
+    This is the job's task, of this key. It waits for its turn, starts the process, keeps what it
+    prints, and says so when it ends without a word. It ends as superseded, and lets the job be,
+    where that was submitted again meanwhile: two tasks would take it from each other in turns.
     """
     worker = get_worker()
     secede()
     folder = JobFolder(run)
-    attempt = folder.begin(worker.address)
-    with _turn(folder, attempt) as mine:
+    request = folder.request()
+    if request.key != key:
+        return SUPERSEDED
+    attempt = folder.begin(worker.address, request.submission)
+    with _turn(folder, attempt, key) as mine:
         if not mine:
-            ended = folder.attempt(attempt.name).again(state="stopped")
-            folder.write(ended.again(ended=ended.updated))
-            return "stopped"
+            again = folder.is_superseded(key)
+            last = folder.attempt(attempt.name).again(
+                state="lost" if again else "stopped", error=SUBMITTED_AGAIN if again else ""
+            )
+            folder.write(last.again(ended=last.updated))
+            return SUPERSEDED if again else "stopped"
         with _driver(folder, attempt, worker) as process:
             log = _Log(folder, attempt.name, process)
             asked = 0.0
@@ -129,6 +140,8 @@ def supervise(run: str) -> str:
                 time.sleep(LOOK_SECONDS / 2)
             log.finish()
     state = _last_word(folder, attempt.name, process.returncode)
+    if state == "lost" and folder.is_superseded(key):
+        return SUPERSEDED
     if state == "lost" and attempt.number < MOST_ATTEMPTS:
         # The process lost the scheduler, and this worker did not.
         raise Reschedule
@@ -140,8 +153,8 @@ _PLACES_LOCK = threading.Lock()
 
 
 @contextmanager
-def _turn(folder: JobFolder, attempt: Attempt) -> Iterator[bool]:
-    """Wait until this worker may drive another job; false when it is to stop before that."""
+def _turn(folder: JobFolder, attempt: Attempt, key: str) -> Iterator[bool]:
+    """Wait until this worker may drive another job; false when it is not to begin it any more."""
     with _PLACES_LOCK:
         if not _PLACES:
             _PLACES.append(threading.Semaphore(int(dask.config.get(DRIVERS, 1))))
@@ -156,7 +169,7 @@ def _turn(folder: JobFolder, attempt: Attempt) -> Iterator[bool]:
                 waiting, beaten = waiting.again(), time.monotonic()
                 folder.write(waiting)
     try:
-        yield not _is_to_stop(folder)
+        yield not (_is_to_stop(folder) or _is_superseded(folder, key))
     finally:
         places.release()
 
@@ -248,6 +261,12 @@ def _is_to_stop(folder: JobFolder) -> bool:
     # Storage may be out of reach for a while.
     with suppress(Exception):
         return folder.is_to_stop()
+    return False
+
+
+def _is_superseded(folder: JobFolder, key: str) -> bool:
+    with suppress(Exception):
+        return folder.is_superseded(key)
     return False
 
 

@@ -115,7 +115,10 @@ def statuses(
 
 
 def _last(folder: JobFolder) -> Attempt | None:
-    return max(folder.attempts(), key=lambda attempt: attempt.name, default=None)
+    # A worker that was out of reach may begin at an earlier submission late.
+    return max(
+        folder.attempts(), key=lambda attempt: (attempt.submission, attempt.name), default=None
+    )
 
 
 def _is_silent(attempt: Attempt | None) -> bool:

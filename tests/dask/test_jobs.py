@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from distributed import Client, Event, fire_and_forget
 
 from daskfer.dask import jobs
 from daskfer.dask.connect import Where, connected
-from daskfer.jobs.folder import Request, new_request
+from daskfer.jobs.folder import JobFolder, Request, asked_again, new_request
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,14 @@ def test_another_submission_is_another_task(asked: list[str], client: Client) ->
         assert jobs.known([first, replace(first, submission=2)]) == [True, False]
     finally:
         Event("end").set()
+
+
+def test_a_task_of_an_earlier_submission_lets_the_job_be(client: Client, tmp_path: Path) -> None:
+    """As when its scheduler comes back, and the job was submitted to another meanwhile."""
+    folder = JobFolder(str(tmp_path))
+    first = new_request(folder.run, ["faces.csv"], "store", 1, client.scheduler.address)
+    folder.write_request(first)
+    folder.write_request(asked_again(first, first))
+    future = client.submit(jobs.supervise, folder.run, first.key, key=first.key)
+    assert future.result() == "superseded"
+    assert folder.attempts() == []

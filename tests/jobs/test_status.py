@@ -28,7 +28,8 @@ class Job:
 
     def submitted(self, seconds: float) -> None:
         self.request = replace(self.request, submitted=ago(seconds))
-        self.folder.write_request(self.request)
+        path = self.folder.file("requests", "0001.json")
+        storage.write_json(path, {**storage.read_json(path), "submitted": self.request.submitted})
 
     def attempt(self, state: str, silent: float = 0, **more: object) -> Attempt:
         found = replace(self.folder.begin("tcp://w"), state=state, updated=ago(silent), **more)
@@ -146,6 +147,13 @@ def test_submitted_again_after_it_was_stopped(job):
     job.request = replace(job.request, submission=2, submitted=ago(0))
     job.folder.write_request(job.request)
     assert job.status().state == "queued"
+
+
+def test_an_earlier_submission_that_begins_late_hides_nothing(job):
+    job.folder.write_request(replace(job.request, submission=2, submitted=ago(60)))
+    running = job.attempt("running")
+    job.folder.begin("tcp://late", submission=1)
+    assert (job.status().state, job.status().attempt) == ("running", running)
 
 
 def test_many_jobs_are_waited_for_once(tmp_path):
