@@ -114,13 +114,16 @@ def logs(
 
 
 def _print_more(folder: JobFolder, shown: dict[str, int]) -> None:
-    """Print what logs have got since they were last shown."""
+    """Print what logs have got since they were last shown, however short they were made since."""
+    from daskfer.jobs.log import unseen
+
     for name, text in folder.logs():
-        new = text[shown.get(name, 0) :].decode(errors="replace")
+        more, printed = unseen(text, shown.get(name, 0))
+        new = more.decode(errors="replace")
         # Of several attempts it is said which is which.
         if name not in shown and int(name.partition("-")[0]) > 1:
             new = f"--- attempt {int(name.partition('-')[0])} ---\n{new}"
-        shown[name] = len(text)
+        shown[name] = printed
         sys.stdout.write(new)
     sys.stdout.flush()
 

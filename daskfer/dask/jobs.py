@@ -26,6 +26,7 @@ from daskfer.dask.schedulers import client_of_address, quiet_client
 from daskfer.errors import JobError, SchedulerError
 from daskfer.jobs.folder import ENDED, SUBMITTED_AGAIN, Attempt, JobFolder, Request
 from daskfer.jobs.heart import BEAT_SECONDS, GRACE_SECONDS, LOOK_SECONDS
+from daskfer.jobs.log import FIRST_BYTES, LAST_BYTES, shortened
 
 DRIVERS = "daskfer.drivers-per-worker"
 """The key of Dask's configuration, on the worker, that says how many jobs it drives at a time."""
@@ -35,9 +36,6 @@ MOST_ATTEMPTS = 10
 
 SUPERSEDED = "superseded"
 """How a task ends whose job was submitted again."""
-
-FIRST_BYTES, LAST_BYTES = 250_000, 750_000
-"""What is kept of a log that gets longer."""
 
 ASK_SECONDS = 3
 """How long a scheduler may take to say which jobs it knows."""
@@ -227,24 +225,22 @@ class _Log:
 
     def __init__(self, folder: JobFolder, name: str, process: subprocess.Popen[bytes]) -> None:
         self._folder, self._name = folder, name
-        self._text, self._written = bytearray(), 0
+        self._text, self._written = b"", 0
         self._when = 0.0
         self._reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
         self._reader.start()
 
     def _read(self, stream: Any) -> None:
         while data := os.read(stream.fileno(), 1 << 16):
-            self._text += data
-            if len(self._text) > 2 * (FIRST_BYTES + LAST_BYTES):
-                middle = "\n… left out …\n".encode()
-                self._text[FIRST_BYTES:-LAST_BYTES] = middle
+            text = self._text + data
+            self._text = shortened(text) if len(text) > 2 * (FIRST_BYTES + LAST_BYTES) else text
 
     def write(self, *, seldom: bool = True) -> None:
         """Write it down if there is more; at most once in half a second."""
         if seldom and time.monotonic() - self._when < LOOK_SECONDS:
             return
         self._when = time.monotonic()
-        text = bytes(self._text)
+        text = self._text
         if text and hash(text) != self._written:
             # Storage may be out of reach for a while; then the next time has it.
             with suppress(Exception):
