@@ -163,6 +163,7 @@ def examine(
     progress: Progress,
     recipe: Recipe | None = None,
     written: dict[str, str] | None = None,
+    job: str = "",
 ) -> None:
     """Look at workers that were not started here, before any work.
 
@@ -179,6 +180,8 @@ def examine(
         which brings libraries that take long to import.
     written : dict, optional
         Folders beside the store that workers write to, by what a person calls them.
+    job : str, optional
+        Key of the job that this is for, which needs daskfer's code also when this client is gone.
 
     Raises
     ------
@@ -187,13 +190,15 @@ def examine(
     from daskfer.dask.memory import checked_limit
     from daskfer.dask.reach import check_reach
     from daskfer.dask.schedulers import exposure
-    from daskfer.dask.software import check_software
+    from daskfer.dask.software import check_software, keep_code
     from daskfer.leases import LEASES
     from daskfer.storage import join
 
     if note := exposure(client):
         progress.warn(note)
-    progress.say(check_software(client, progress.warn, ship=place.ship))
+    progress.say(check_software(client, progress.warn, ship=place.ship, job=job))
+    if not place.ship:
+        keep_code(client, job)
     memory = checked_limit(client)
     if memory is not None:
         progress.say(f"the smallest worker may use {memory / 2**30:.1f} GiB of memory")

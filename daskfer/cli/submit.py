@@ -175,7 +175,7 @@ def _handed_over(
         client = stack.enter_context(connected_to_scheduler(where))
         written = {f"the run folder {request.run}": request.run}
         # What its recipe needs of memory, the job's own process compares.
-        examine(client, where, request.store, sources, progress, written=written)
+        examine(client, where, request.store, sources, progress, written=written, job=request.key)
         request = replace(request, scheduler=str(where.scheduler), submitted=now())
         # The wish to stop an earlier submission is forgotten with it.
         if not folder.write_request(request):

@@ -20,6 +20,7 @@ from distributed.comm import CommClosedError
 
 from daskfer.dask import dashboard
 from daskfer.dask.cluster_file import configure, read_cluster_file, start_cluster
+from daskfer.dask.plugins import cleared
 from daskfer.dask.schedulers import client_of_address, quiet_client, wait_for_worker
 from daskfer.dask.threads import one_thread
 from daskfer.errors import SchedulerError, SchedulerGone
@@ -114,18 +115,18 @@ def connected(
     """
     quiet_client()
     if where.scheduler is not None:
-        with client_of_address(where.scheduler) as client:
+        with client_of_address(where.scheduler) as client, cleared(client):
             wait_for_worker(client, where.scheduler)
             prepare(client)
-            with one_thread(client):
-                yield client
+            one_thread(client)
+            yield client
         return
-    with _cluster(where) as cluster, Client(cluster) as client:
+    with _cluster(where) as cluster, Client(cluster) as client, cleared(client):
         if not where.local:
             _wait_for_the_first(client, where, warn)
         prepare(client)
-        with one_thread(client):
-            yield client
+        one_thread(client)
+        yield client
 
 
 def _wait_for_the_first(client: Client, where: Where, warn: Callable[[str], None]) -> None:
@@ -161,7 +162,7 @@ def connected_to_scheduler(where: Where) -> Iterator[Client]:
             "keeps the cluster of a file)"
         )
     quiet_client()
-    with client_of_address(where.scheduler) as client:
+    with client_of_address(where.scheduler) as client, cleared(client):
         wait_for_worker(client, where.scheduler)
         yield client
 
