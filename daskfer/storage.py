@@ -132,11 +132,14 @@ def write_whole(path: str, data: bytes | memoryview) -> None:
 
 
 def write_new(path: str, data: bytes) -> bool:
-    """Write a local file whole unless it is there; false when it is.
+    """Write a file whole unless it is there; false when it is.
 
     Of several that do so at the same time, one succeeds. Where a disk has no links to make that
-    sure, all of them may.
+    sure, or a remote file system does not know what it is to write a new file only, all of them
+    may.
     """
+    if is_url(path):
+        return _send_new(path, data)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     neighbour = target.with_name(f".{uuid.uuid4().hex}.part")
@@ -327,6 +330,23 @@ def _fetch(path: str, start: int, stop: int | None) -> bytes:
             "were asked for; get the file and give that"
         )
     return data
+
+
+def _send_new(path: str, data: bytes) -> bool:
+    if exists(path):
+        return False
+    filesystem, inner = filesystem_of(path)
+    try:
+        if path.partition("://")[0] not in _BUCKETS:
+            filesystem.makedirs(filesystem._parent(inner), exist_ok=True)
+        filesystem.pipe_file(inner, data, mode="create")
+    except Exception:
+        # Each has its own error for a file that is there, and for not knowing this mode.
+        if exists(path):
+            # It may be ours: what is sent again after a timeout finds what was sent before.
+            return read_bytes(path) == data
+        _send(path, data)
+    return True
 
 
 def _send(path: str, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -185,3 +186,27 @@ def test_write_new_where_there_are_no_links(tmp_path, monkeypatch):
     monkeypatch.setattr(storage.os, "link", refuse)
     assert storage.write_new(str(tmp_path / "mark"), b"a")
     assert (tmp_path / "mark").read_bytes() == b"a"
+
+
+def test_write_new_behind_a_url():
+    path = f"memory://{uuid.uuid4().hex}/folder/mark"
+    assert storage.write_new(path, b"a")
+    assert not storage.write_new(path, b"b")
+    assert storage.read_bytes(path) == b"a"
+
+
+@pytest.mark.parametrize("error", [TypeError("mode"), NotImplementedError(), OSError("501")])
+def test_write_new_where_a_file_system_does_not_know_it(monkeypatch, error):
+    path = f"memory://{uuid.uuid4().hex}/mark"
+    filesystem, _ = storage.filesystem_of(path)
+    write = type(filesystem).pipe_file
+
+    def pipe_file(self, inner, data, **more):
+        if more:
+            raise error
+        write(self, inner, data)
+
+    monkeypatch.setattr(type(filesystem), "pipe_file", pipe_file)
+    assert storage.write_new(path, b"a")
+    assert not storage.write_new(path, b"b")
+    assert storage.read_bytes(path) == b"a"

@@ -40,7 +40,8 @@ def start(
     from daskfer.dask.schedulers import exposure
 
     progress = Progress()
-    with connected(Where(cluster_file=file, workers=workers)) as client:
+    where = Where(cluster_file=file, workers=workers)
+    with connected(where, warn=progress.warn) as client:
         typer.echo(client.scheduler.address)
         if note := exposure(client):
             progress.warn(note)

@@ -12,7 +12,7 @@ import typer
 from daskfer.cli import options
 from daskfer.cli.console import Progress, local_time
 from daskfer.cli.session import prepare_process, root_of
-from daskfer.cli.submit import finish, knows, status_of, wait_for
+from daskfer.cli.submit import finish, known, status_of, wait_for
 from daskfer.errors import JobError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def list_jobs(store: options.StoreFolder = None, as_json: AsJson = False) -> Non
     from daskfer.jobs.status import statuses
 
     root = root_of(store)
-    found = statuses(listed(root), knows)
+    found = statuses(listed(root), known)
     if as_json:
         typer.echo(json.dumps([status.as_dict() for status in found], indent=2))
     elif found:
@@ -114,13 +114,16 @@ def logs(
 
 
 def _print_more(folder: JobFolder, shown: dict[str, int]) -> None:
-    """Print what logs have got since they were last shown."""
+    """Print what logs have got since they were last shown, however short they were made since."""
+    from daskfer.jobs.log import unseen
+
     for name, text in folder.logs():
-        new = text[shown.get(name, 0) :].decode(errors="replace")
+        more, printed = unseen(text, shown.get(name, 0))
+        new = more.decode(errors="replace")
         # Of several attempts it is said which is which.
         if name not in shown and int(name.partition("-")[0]) > 1:
             new = f"--- attempt {int(name.partition('-')[0])} ---\n{new}"
-        shown[name] = len(text)
+        shown[name] = printed
         sys.stdout.write(new)
     sys.stdout.flush()
 

@@ -164,7 +164,7 @@ def client_of_workers(
 
     with scheduler_errors(place):
         progress.say("starting workers" if place.local else "looking at the workers")
-        with connected(place, prepare) as client:
+        with connected(place, prepare, progress.warn) as client:
             for line in dashboard.lines(client):
                 progress.say(line)
             yield client
@@ -179,6 +179,7 @@ def examine(
     recipe: Recipe | None = None,
     written: dict[str, str] | None = None,
     read: dict[str, str] | None = None,
+    job: str = "",
 ) -> None:
     """Look at workers that were not started here, before any work.
 
@@ -197,6 +198,8 @@ def examine(
         Folders beside the store that workers write to, by what a person calls them.
     read : dict, optional
         Files beside the inputs that workers read, by what a person calls them.
+    job : str, optional
+        Key of the job that this is for, which needs daskfer's code also when this client is gone.
 
     Raises
     ------
@@ -205,13 +208,15 @@ def examine(
     from daskfer.dask.memory import checked_limit
     from daskfer.dask.reach import check_reach
     from daskfer.dask.schedulers import exposure
-    from daskfer.dask.software import check_software
+    from daskfer.dask.software import check_software, keep_code
     from daskfer.leases import LEASES
     from daskfer.storage import join
 
     if note := exposure(client):
         progress.warn(note)
-    progress.say(check_software(client, progress.warn, ship=place.ship))
+    progress.say(check_software(client, progress.warn, ship=place.ship, job=job))
+    if not place.ship:
+        keep_code(client, job)
     memory = checked_limit(client)
     if memory is not None:
         progress.say(f"the smallest worker may use {memory / 2**30:.1f} GiB of memory")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -110,7 +111,7 @@ def _submitted(
     """The folder of the job that computes this: a new one, or the one that does so already."""
     from daskfer.ingest.finding import find_sources
     from daskfer.ingest.sources import notes_of
-    from daskfer.jobs.folder import JobFolder, new_request
+    from daskfer.jobs.folder import JobFolder, asked_again, new_request
     from daskfer.run_folder import RunFolder, default_path
     from daskfer.store import absolute
 
@@ -119,19 +120,24 @@ def _submitted(
     run = absolute(out or default_path(recipe_name, recipe, sources))
     folder = JobFolder(run)
     RunFolder(run).claim(recipe, sources)
-    if folder.exists() and (_is_busy(folder, progress) or RunFolder(run).metrics() is not None):
+    # Looked at once: who submits it between this and our own request goes first.
+    earlier = folder.request() if folder.exists() else None
+    if earlier and (_is_busy(folder, progress) or RunFolder(run).metrics() is not None):
         return folder
     for note in notes_of(sources):
         progress.say(note)
     request = new_request(
         run, [absolute(one) for one in inputs], root, range_bytes, str(where.scheduler)
     )
+    if earlier is not None:
+        request = asked_again(earlier, request)
     return _handed_over(folder, request, where, sources, progress)
 
 
 def _resumed(name: str, where: Where, root: str, progress: Progress) -> JobFolder:
     """The folder of a job that is given to a scheduler again."""
     from daskfer.ingest.finding import find_sources
+    from daskfer.jobs.folder import asked_again
     from daskfer.jobs.index import find
     from daskfer.run_folder import RunFolder
 
@@ -146,7 +152,7 @@ def _resumed(name: str, where: Where, root: str, progress: Progress) -> JobFolde
     if where.scheduler is None:
         where = replace(where, scheduler=request.scheduler)
     sources = find_sources(request.inputs)
-    return _handed_over(folder, request, where, sources, progress)
+    return _handed_over(folder, asked_again(request, request), where, sources, progress)
 
 
 def _handed_over(
@@ -156,22 +162,25 @@ def _handed_over(
     sources: list[Source],
     progress: Progress,
 ) -> JobFolder:
-    """Give the job to the scheduler, once its workers are seen to be able to do it."""
+    """Give the job to the scheduler, once its workers are seen to be able to do it.
+
+    Unless somebody else has submitted it meanwhile: then it is that one's.
+    """
     from daskfer.dask.connect import connected_to_scheduler
     from daskfer.dask.jobs import submit_job
     from daskfer.jobs import index
-    from daskfer.jobs.folder import asked_again
+    from daskfer.jobs.folder import now
 
-    if folder.exists():
-        request = asked_again(folder.request(), request)
-    request = replace(request, scheduler=str(where.scheduler))
     with ExitStack() as stack:
         client = stack.enter_context(connected_to_scheduler(where))
         written = {f"the run folder {request.run}": request.run}
         # What its recipe needs of memory, the job's own process compares.
-        examine(client, where, request.store, sources, progress, written=written)
+        examine(client, where, request.store, sources, progress, written=written, job=request.key)
+        request = replace(request, scheduler=str(where.scheduler), submitted=now())
         # The wish to stop an earlier submission is forgotten with it.
-        folder.write_request(request)
+        if not folder.write_request(request):
+            _is_busy(folder, progress)
+            return folder
         index.enter(request)
         submit_job(client, request)
     return folder
@@ -203,14 +212,14 @@ def status_of(folder: JobFolder) -> Status:
     """How one job goes, and its scheduler asked where the folder does not tell."""
     from daskfer.jobs.status import statuses
 
-    return statuses([folder], knows)[0]
+    return statuses([folder], known)[0]
 
 
-def knows(request: Request) -> bool | None:
-    """Whether a scheduler has a job's task; to ask it imports Dask, which most jobs do not need."""
-    from daskfer.dask.jobs import knows as ask
+def known(requests: Sequence[Request]) -> Sequence[bool | None]:
+    """Of each job whether its scheduler has it; to ask imports Dask, which few jobs need."""
+    from daskfer.dask.jobs import known as ask
 
-    return ask(request)
+    return ask(requests)
 
 
 def wait_for(folder: JobFolder, progress: Progress) -> Status:

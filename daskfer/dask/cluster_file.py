@@ -49,7 +49,8 @@ class ClusterFile:
     workers : int or None
         How many workers to start.
     adapt : dict
-        What `Cluster.adapt` is called with, instead: workers come and go with the work.
+        What `Cluster.adapt` is called with, instead: workers come and go with the work, and at
+        least one is there while the cluster is.
     dask : dict
         Dask's own configuration, which goes before the user's.
     """
@@ -104,15 +105,31 @@ def read_cluster_file(path: str) -> ClusterFile:
     workers = content.get("workers")
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise SchedulerError(f"{path}: workers={workers!r}: expected a number from 1")
+    adapt = dict(content.get("adapt") or {})
+    for key in ("maximum", "maximum_jobs"):
+        if isinstance(adapt.get(key), int) and adapt[key] < 1:
+            raise SchedulerError(f"{path}: adapt: {key}={adapt[key]}: expected a number from 1")
     return ClusterFile(
         path,
         None if content.get("scheduler") is None else str(content["scheduler"]),
         None if content.get("cluster") is None else str(content["cluster"]),
         dict(content.get("arguments") or {}),
         workers,
-        dict(content.get("adapt") or {}),
+        _with_one(adapt),
         _certificates_found(dict(content.get("dask") or {}), Path(path).parent),
     )
+
+
+def _with_one(adapt: dict[str, Any]) -> dict[str, Any]:
+    """What `Cluster.adapt` is called with, for one worker at least.
+
+    Dask's own least number is none, and then it starts the first one for a task. Ours come only
+    after we have looked at a worker.
+    """
+    if not adapt:
+        return adapt
+    least = {key: adapt[key] for key in ("minimum", "minimum_jobs") if adapt.get(key) is not None}
+    return {**adapt, **{key: max(1, value) for key, value in (least or {"minimum": 1}).items()}}
 
 
 def _certificates_found(settings: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -20,9 +20,13 @@ from distributed.comm import CommClosedError
 
 from daskfer.dask import dashboard
 from daskfer.dask.cluster_file import configure, read_cluster_file, start_cluster
+from daskfer.dask.plugins import cleared
 from daskfer.dask.schedulers import client_of_address, quiet_client, wait_for_worker
 from daskfer.dask.threads import one_thread
 from daskfer.errors import SchedulerError, SchedulerGone
+
+FIRST_SECONDS = 10
+"""How long the first worker of a cluster may take before it is said that we wait for it."""
 
 LOCAL = "local"
 """What is given as a scheduler to have workers started on this machine, whatever else says."""
@@ -90,7 +94,9 @@ def resolved(where: Where) -> Where:
 
 @contextmanager
 def connected(
-    where: Where, prepare: Callable[[Client], None] = lambda client: None
+    where: Where,
+    prepare: Callable[[Client], None] = lambda client: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Client]:
     """A client of the workers that `where` asks for; what was started is closed at the end.
 
@@ -99,6 +105,8 @@ def connected(
     where : Where
     prepare : callable
         Called with the client as soon as there is a worker, before daskfer's own code goes to any.
+    warn : callable
+        Called with a line when the first worker of a cluster that is started is long in coming.
 
     Raises
     ------
@@ -107,19 +115,33 @@ def connected(
     """
     quiet_client()
     if where.scheduler is not None:
-        with client_of_address(where.scheduler) as client:
+        with client_of_address(where.scheduler) as client, cleared(client):
             wait_for_worker(client, where.scheduler)
             prepare(client)
-            with one_thread(client):
-                yield client
-        return
-    with _cluster(where) as cluster, Client(cluster) as client:
-        if not where.local:
-            # A queue of jobs may take its time.
-            client.wait_for_workers(1)
-        prepare(client)
-        with one_thread(client):
+            one_thread(client)
             yield client
+        return
+    with _cluster(where) as cluster, Client(cluster) as client, cleared(client):
+        if not where.local:
+            _wait_for_the_first(client, where, warn)
+        prepare(client)
+        one_thread(client)
+        yield client
+
+
+def _wait_for_the_first(client: Client, where: Where, warn: Callable[[str], None]) -> None:
+    """Wait until a cluster that was started has a worker, and say so when that takes long.
+
+    There is no end to it: a queue of jobs may take its time, and only the user knows how much.
+    """
+    try:
+        client.wait_for_workers(1, timeout=FIRST_SECONDS)
+    except TimeoutError:
+        warn(
+            f"{where.cluster_file}: its cluster has no worker after {FIRST_SECONDS} s; waiting for "
+            "the first one, as a queue may take long (Ctrl-C gives up)"
+        )
+        client.wait_for_workers(1)
 
 
 @contextmanager
@@ -140,7 +162,7 @@ def connected_to_scheduler(where: Where) -> Iterator[Client]:
             "keeps the cluster of a file)"
         )
     quiet_client()
-    with client_of_address(where.scheduler) as client:
+    with client_of_address(where.scheduler) as client, cleared(client):
         wait_for_worker(client, where.scheduler)
         yield client
 

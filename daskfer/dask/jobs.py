@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from distributed import Client, Reschedule, fire_and_forget, get_worker, secede
 import daskfer
 from daskfer.dask.schedulers import client_of_address, quiet_client
 from daskfer.errors import JobError, SchedulerError
-from daskfer.jobs.folder import ENDED, Attempt, JobFolder, Request
+from daskfer.jobs.folder import ENDED, SUBMITTED_AGAIN, Attempt, JobFolder, Request
 from daskfer.jobs.heart import BEAT_SECONDS, GRACE_SECONDS, LOOK_SECONDS
+from daskfer.jobs.log import FIRST_BYTES, LAST_BYTES, shortened
 
 DRIVERS = "daskfer.drivers-per-worker"
 """The key of Dask's configuration, on the worker, that says how many jobs it drives at a time."""
@@ -33,11 +34,11 @@ DRIVERS = "daskfer.drivers-per-worker"
 MOST_ATTEMPTS = 10
 """How many attempts a job may have before it is not moved to another worker any more."""
 
-FIRST_BYTES, LAST_BYTES = 250_000, 750_000
-"""What is kept of a log that gets longer."""
+SUPERSEDED = "superseded"
+"""How a task ends whose job was submitted again."""
 
 ASK_SECONDS = 3
-"""How long a scheduler may take to say whether it knows a job."""
+"""How long a scheduler may take to say which jobs it knows."""
 
 
 def submit_job(client: Client, request: Request) -> None:
@@ -51,6 +52,7 @@ def submit_job(client: Client, request: Request) -> None:
     future = client.submit(
         supervise,
         request.run,
+        request.key,
         key=request.key,
         # Before blocks of other jobs: it takes a thread for a moment only.
         priority=100,
@@ -67,12 +69,26 @@ def submit_job(client: Client, request: Request) -> None:
         time.sleep(0.01)
 
 
-def knows(request: Request) -> bool | None:
-    """Whether a scheduler has a job's task; None when it does not answer."""
+def known(requests: Sequence[Request]) -> list[bool | None]:
+    """Of each job whether its scheduler has its task; None when that does not answer.
+
+    Each scheduler is asked once.
+    """
+    keys: dict[str, list[str]] = {}
+    for request in requests:
+        keys.setdefault(request.scheduler, []).append(request.key)
+    wanted = {scheduler: _wanted_of(scheduler, some) for scheduler, some in keys.items()}
+    answers = [(request.key, wanted[request.scheduler]) for request in requests]
+    return [None if found is None else key in found for key, found in answers]
+
+
+def _wanted_of(scheduler: str, keys: list[str]) -> list[str] | None:
+    """Which of some keys a scheduler has for somebody; None when it does not answer."""
     quiet_client()
     try:
-        with client_of_address(request.scheduler, ASK_SECONDS) as client:
-            return bool(client.run_on_scheduler(_wanted_keys(), [request.key]))
+        with client_of_address(scheduler, ASK_SECONDS) as client:
+            found: list[str] = client.run_on_scheduler(_wanted_keys(), keys)
+            return found
     except (SchedulerError, OSError, TimeoutError):
         return None
 
@@ -87,21 +103,28 @@ def _wanted_keys() -> Callable[..., list[str]]:
     return wanted
 
 
-def supervise(run: str) -> str:
+def supervise(run: str, key: str) -> str:
     """Drive the job in a run folder from here, in a process of its own; how it ended.
 
-    This is the job's task. It waits for its turn, starts the process, keeps what it prints, and
-    says so when it ends without a word.
+    This is the job's task, of this key. It waits for its turn, starts the process, keeps what it
+    prints, and says so when it ends without a word. It ends as superseded, and lets the job be,
+    where that was submitted again meanwhile: two tasks would take it from each other in turns.
     """
     worker = get_worker()
     secede()
     folder = JobFolder(run)
-    attempt = folder.begin(worker.address)
-    with _turn(folder, attempt) as mine:
+    request = folder.request()
+    if request.key != key:
+        return SUPERSEDED
+    attempt = folder.begin(worker.address, request.submission)
+    with _turn(folder, attempt, key) as mine:
         if not mine:
-            ended = folder.attempt(attempt.name).again(state="stopped")
-            folder.write(ended.again(ended=ended.updated))
-            return "stopped"
+            again = folder.is_superseded(key)
+            last = folder.attempt(attempt.name).again(
+                state="lost" if again else "stopped", error=SUBMITTED_AGAIN if again else ""
+            )
+            folder.write(last.again(ended=last.updated))
+            return SUPERSEDED if again else "stopped"
         with _driver(folder, attempt, worker) as process:
             log = _Log(folder, attempt.name, process)
             asked = 0.0
@@ -115,6 +138,8 @@ def supervise(run: str) -> str:
                 time.sleep(LOOK_SECONDS / 2)
             log.finish()
     state = _last_word(folder, attempt.name, process.returncode)
+    if state == "lost" and folder.is_superseded(key):
+        return SUPERSEDED
     if state == "lost" and attempt.number < MOST_ATTEMPTS:
         # The process lost the scheduler, and this worker did not.
         raise Reschedule
@@ -126,8 +151,8 @@ _PLACES_LOCK = threading.Lock()
 
 
 @contextmanager
-def _turn(folder: JobFolder, attempt: Attempt) -> Iterator[bool]:
-    """Wait until this worker may drive another job; false when it is to stop before that."""
+def _turn(folder: JobFolder, attempt: Attempt, key: str) -> Iterator[bool]:
+    """Wait until this worker may drive another job; false when it is not to begin it any more."""
     with _PLACES_LOCK:
         if not _PLACES:
             _PLACES.append(threading.Semaphore(int(dask.config.get(DRIVERS, 1))))
@@ -142,7 +167,7 @@ def _turn(folder: JobFolder, attempt: Attempt) -> Iterator[bool]:
                 waiting, beaten = waiting.again(), time.monotonic()
                 folder.write(waiting)
     try:
-        yield not _is_to_stop(folder)
+        yield not (_is_to_stop(folder) or _is_superseded(folder, key))
     finally:
         places.release()
 
@@ -200,24 +225,22 @@ class _Log:
 
     def __init__(self, folder: JobFolder, name: str, process: subprocess.Popen[bytes]) -> None:
         self._folder, self._name = folder, name
-        self._text, self._written = bytearray(), 0
+        self._text, self._written = b"", 0
         self._when = 0.0
         self._reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
         self._reader.start()
 
     def _read(self, stream: Any) -> None:
         while data := os.read(stream.fileno(), 1 << 16):
-            self._text += data
-            if len(self._text) > 2 * (FIRST_BYTES + LAST_BYTES):
-                middle = "\n… left out …\n".encode()
-                self._text[FIRST_BYTES:-LAST_BYTES] = middle
+            text = self._text + data
+            self._text = shortened(text) if len(text) > 2 * (FIRST_BYTES + LAST_BYTES) else text
 
     def write(self, *, seldom: bool = True) -> None:
         """Write it down if there is more; at most once in half a second."""
         if seldom and time.monotonic() - self._when < LOOK_SECONDS:
             return
         self._when = time.monotonic()
-        text = bytes(self._text)
+        text = self._text
         if text and hash(text) != self._written:
             # Storage may be out of reach for a while; then the next time has it.
             with suppress(Exception):
@@ -234,6 +257,12 @@ def _is_to_stop(folder: JobFolder) -> bool:
     # Storage may be out of reach for a while.
     with suppress(Exception):
         return folder.is_to_stop()
+    return False
+
+
+def _is_superseded(folder: JobFolder, key: str) -> bool:
+    with suppress(Exception):
+        return folder.is_superseded(key)
     return False
 
 

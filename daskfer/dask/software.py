@@ -13,6 +13,7 @@ from distributed import Client
 from distributed.diagnostics.plugin import WorkerPlugin
 
 import daskfer
+from daskfer.dask.plugins import name_of
 from daskfer.errors import SchedulerError
 from daskfer.versions import PACKAGES
 
@@ -54,7 +55,9 @@ def software_of(client: Client) -> list[Software]:
     return [Software(place, answer["packages"]) for place, answer in places]
 
 
-def check_software(client: Client, warn: Callable[[str], None], *, ship: bool = False) -> str:
+def check_software(
+    client: Client, warn: Callable[[str], None], *, ship: bool = False, job: str = ""
+) -> str:
     """Compare the software of all processes, and bring daskfer itself where it is missing.
 
     Parameters
@@ -64,6 +67,8 @@ def check_software(client: Client, warn: Callable[[str], None], *, ship: bool = 
         Called with a line for each difference that need not be an error.
     ship : bool
         Whether to send daskfer's code to the scheduler and its workers, now and to come.
+    job : str
+        Key of the job that needs it there when this client is gone.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def check_software(client: Client, warn: Callable[[str], None], *, ship: bool = 
                 "differ in places from those of a run elsewhere"
             )
     if ship:
-        ship_code(client)
+        ship_code(client, job)
     _check_code(client, ship)
     workers = len(others) - 1
     return (
@@ -174,11 +179,12 @@ def _code_probe() -> Callable[[], str | None]:
     return probe
 
 
-def ship_code(client: Client) -> None:
+def ship_code(client: Client, job: str = "") -> None:
     """Send daskfer's code to the scheduler and to its workers, also to those that come later.
 
     It lies in a folder of the worker's own and goes before what is installed there, but not before
-    what is loaded. A scheduler that starts afresh needs it again.
+    what is loaded. A scheduler that starts afresh needs it again. Workers keep what they have;
+    those that come get it while this client is there, or the job of this key is not done.
     """
     extract = _extractor(_packed(), str(_code_probe()()))
 
@@ -186,7 +192,26 @@ def ship_code(client: Client) -> None:
         extract(dask_scheduler.local_directory)
 
     client.run_on_scheduler(on_scheduler)
-    client.register_plugin(_plugin(extract))
+    client.register_plugin(_plugin(extract, name_of("code", client, job)))
+
+
+def keep_code(client: Client, job: str = "") -> None:
+    """Send daskfer's code to workers that come, where those that are there have it only as sent.
+
+    Who sent it may leave before this client or the job of this key does.
+    """
+    expected = f"code-{_code_probe()()}"
+
+    def is_sent() -> bool:
+        import importlib.util
+        import os
+
+        found = importlib.util.find_spec("daskfer")
+        place = "" if found is None or found.origin is None else found.origin
+        return os.path.basename(os.path.dirname(os.path.dirname(place))) == expected
+
+    if any(client.run(is_sent).values()):
+        ship_code(client, job)
 
 
 def _packed() -> bytes:
@@ -219,11 +244,11 @@ def _extractor(data: bytes, fingerprint: str) -> Callable[[str], None]:
     return extract
 
 
-def _plugin(extract: Callable[[str], None]) -> WorkerPlugin:
+def _plugin(extract: Callable[[str], None], called: str) -> WorkerPlugin:
     class ShippedCode(WorkerPlugin):
         """Unpacks the code when a worker starts; sent by value, as it has to be."""
 
-        name = "daskfer-code"
+        name = called
 
         def setup(self, worker: Any) -> None:
             extract(worker.local_directory)

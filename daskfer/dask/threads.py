@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 from distributed import Client
 from distributed.diagnostics.plugin import WorkerPlugin
+
+from daskfer.dask.plugins import name_of
 
 NOT_CONVERGED = (
     "Number of distinct clusters|lbfgs failed to converge|Stochastic Optimizer: Maximum|"
@@ -28,8 +27,8 @@ class OneThread(WorkerPlugin):
     the last to go gives the threads back.
     """
 
-    def __init__(self) -> None:
-        self.name = f"daskfer-one-thread-{uuid.uuid4().hex}"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def setup(self, worker: Any) -> None:
         """Limit the threads, and remember how many there were."""
@@ -75,15 +74,6 @@ def prepare_numerics() -> Any:
     return threadpool_limits(1)
 
 
-@contextmanager
-def one_thread(client: Client) -> Iterator[None]:
-    """Limit the threads of all workers, also of those that come, for as long as this lasts."""
-    plugin = OneThread()
-    client.register_plugin(plugin)
-    try:
-        yield
-    finally:
-        # The scheduler may be gone, and then there is nobody to give threads back to.
-        with suppress(OSError, TimeoutError, RuntimeError):
-            if client.status == "running":
-                client.unregister_worker_plugin(plugin.name)
+def one_thread(client: Client) -> None:
+    """Limit the threads of all workers, also of those that come, until the client's plugins go."""
+    client.register_plugin(OneThread(name_of("one-thread", client)))

@@ -2,7 +2,8 @@
 
 ::
 
-    RUN/job/request.json               what is to be computed, and who asked for it
+    RUN/job/requests/0001.json         what is to be computed, and who asked for it; another file
+                                       when it is submitted again, and the last one counts
     RUN/job/attempts/0001-<hex>.json   how the first attempt goes; its process writes it again and
                                        again while it lives
     RUN/job/logs/0001-<hex>.txt        what it printed
@@ -12,6 +13,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import socket
 import uuid
 from contextlib import suppress
@@ -31,6 +33,9 @@ ENDED = ("succeeded", "failed", "stopped")
 
 STATES = ("queued", "running", *ENDED, "lost")
 """States of an attempt. It is `lost` when the worker or the scheduler went away under it."""
+
+SUBMITTED_AGAIN = "the job was submitted again"
+"""Why an attempt is `lost` that belongs to an earlier submission than the last."""
 
 
 @dataclass(frozen=True)
@@ -136,18 +141,27 @@ class JobFolder:
 
     def exists(self) -> bool:
         """Whether the run folder has a job."""
-        return storage.exists(self.file("request.json"))
+        return storage.exists(self._request_file(1))
+
+    def _submissions(self) -> list[int]:
+        """The numbers of its submissions."""
+        names = [name.removesuffix(".json") for name in Tree.at(self.file()).entries("requests")]
+        return [int(name) for name in names if name.isdecimal()]
+
+    def _request_file(self, submission: int) -> str:
+        return self.file("requests", f"{submission:04d}.json")
 
     def request(self) -> Request:
-        """What was asked for.
+        """What was asked for last.
 
         Raises
         ------
         JobError
             When there is no job here, or one of a later version.
         """
+        path = self._request_file(max(self._submissions(), default=1))
         try:
-            content = storage.read_json(self.file("request.json"))
+            content = storage.read_json(path)
             if content.pop("format") != FORMAT:
                 raise ValueError
             return _of(Request, content)
@@ -158,14 +172,27 @@ class JobFolder:
             ) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise JobError(
-                f"{self.file('request.json')} is no request of a job as this version writes it: "
-                "use the version of daskfer that submitted it"
+                f"{path} is no request of a job as this version writes it: use the version of "
+                "daskfer that submitted it"
             ) from error
 
-    def write_request(self, request: Request) -> None:
-        """Write down what is asked for, and forget an earlier wish to stop."""
+    def write_request(self, request: Request) -> bool:
+        """Write down what is asked for, and forget an earlier wish to stop.
+
+        False when somebody else has asked for the submission of this number: of several that do so
+        at the same time, one succeeds.
+        """
+        content = json.dumps({"format": FORMAT, **asdict(request)}, indent=2, ensure_ascii=False)
+        path = self._request_file(request.submission)
+        if not storage.write_new(path, (content + "\n").encode(errors="backslashreplace")):
+            return False
+        # After that: whoever comes too late must not forget a wish that is the other one's.
         Tree.at(self.file()).remove("stop.json")
-        storage.write_json(self.file("request.json"), {"format": FORMAT, **asdict(request)})
+        return True
+
+    def is_superseded(self, key: str) -> bool:
+        """Whether the task of this key is of an earlier submission than the last, or of another."""
+        return self.request().key != key
 
     def attempts(self) -> list[Attempt]:
         """All attempts, the last one last."""
@@ -177,12 +204,12 @@ class JobFolder:
                     found.append(_of(Attempt, storage.read_json(self.file("attempts", name))))
         return found
 
-    def begin(self, worker: str) -> Attempt:
-        """Begin another attempt on a worker."""
+    def begin(self, worker: str, submission: int | None = None) -> Attempt:
+        """Begin another attempt on a worker, at the last submission unless another is named."""
         numbers = [attempt.number for attempt in self.attempts()]
         attempt = Attempt(
             name=f"{max(numbers, default=0) + 1:04d}-{uuid.uuid4().hex[:8]}",
-            submission=self.request().submission,
+            submission=self.request().submission if submission is None else submission,
             worker=worker,
             host=socket.gethostname(),
             started=now(),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from daskfer.jobs.folder import Attempt, JobFolder
+from daskfer.jobs.folder import SUBMITTED_AGAIN, Attempt, JobFolder
 
 LOOK_SECONDS = 0.5
 """How often the wish to stop is looked for, and progress written where there is some."""
@@ -85,8 +85,10 @@ class Heart:
         if self._folder.is_to_stop():
             self.stopped = True
         elif not self._folder.is_last(self.attempt.name):
-            # The scheduler took this worker for dead, and gave the job to another.
-            self.reason = "another worker has taken the job over"
+            # The scheduler took this worker for dead, and gave the job to another; or somebody else
+            # did, and has submitted it again.
+            again = self._folder.request().submission > self.attempt.submission
+            self.reason = SUBMITTED_AGAIN if again else "another worker has taken the job over"
         else:
             return
         self._told_to_end = time.monotonic()

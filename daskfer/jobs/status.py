@@ -70,25 +70,26 @@ class Status:
         }
 
 
-Knows = Callable[[Request], bool | None]
-"""Whether a scheduler has the job's task; None where it cannot be asked."""
+Known = Callable[[Sequence[Request]], Sequence[bool | None]]
+"""Of each job whether its scheduler has its task; None where that cannot be asked."""
 
 
 def statuses(
     folders: Sequence[JobFolder],
-    knows: Knows = lambda request: None,
+    known: Known = lambda requests: [None] * len(requests),
     wait: Callable[[float], None] = time.sleep,
 ) -> list[Status]:
     """How these jobs go.
 
     An attempt that has been silent for long is looked at again after some seconds, once for all
-    jobs: clocks of two machines may differ, but only a living process's beats go on.
+    jobs: clocks of two machines may differ, but only a living process's beats go on. Schedulers are
+    asked once, too: to find that one is gone takes seconds.
 
     Parameters
     ----------
     folders : sequence of JobFolder
-    knows : callable
-        Asked of jobs that show no sign of life.
+    known : callable
+        Called once, with the requests of all jobs that show no sign of life, if there are any.
     wait : callable
         Called with the seconds between the two looks.
     """
@@ -96,16 +97,28 @@ def statuses(
     silent = [_is_silent(attempt) for _, attempt in first]
     if any(silent):
         wait(AGAIN_SECONDS)
-    found = []
+    found: list[Status | None] = []
+    latest = []
     for folder, (request, attempt), doubtful in zip(folders, first, silent, strict=True):
-        latest = _last(folder) if doubtful else attempt
-        alive = not doubtful or latest != attempt
-        found.append(_status(folder, request, latest, alive, knows))
-    return found
+        latest.append(_last(folder) if doubtful else attempt)
+        alive = not doubtful or latest[-1] != attempt
+        found.append(_by_the_folder(folder, request, latest[-1], alive))
+    open_ones = [number for number, status in enumerate(found) if status is None]
+    answers = known([first[number][0] for number in open_ones]) if open_ones else []
+    asked = dict(zip(open_ones, answers, strict=True))
+    return [
+        _by_the_scheduler(folders[number], first[number][0], latest[number], asked[number])
+        if status is None
+        else status
+        for number, status in enumerate(found)
+    ]
 
 
 def _last(folder: JobFolder) -> Attempt | None:
-    return max(folder.attempts(), key=lambda attempt: attempt.name, default=None)
+    # A worker that was out of reach may begin at an earlier submission late.
+    return max(
+        folder.attempts(), key=lambda attempt: (attempt.submission, attempt.name), default=None
+    )
 
 
 def _is_silent(attempt: Attempt | None) -> bool:
@@ -116,17 +129,14 @@ def _is_silent(attempt: Attempt | None) -> bool:
     )
 
 
-def _status(
-    folder: JobFolder, request: Request, attempt: Attempt | None, alive: bool, knows: Knows
-) -> Status:
-    fresh = _age(request.submitted) < STALE_SECONDS
+def _by_the_folder(
+    folder: JobFolder, request: Request, attempt: Attempt | None, alive: bool
+) -> Status | None:
+    """How a job goes, where its folder tells; None where its scheduler has to be asked."""
     if attempt is None or _before(attempt, request):
         # It was submitted (again), and no worker has taken it yet.
-        if fresh or (known := knows(request)):
-            return Status(request, "queued", None, "" if fresh else "no worker is free for it yet")
-        if folder.is_to_stop():
-            return Status(request, "stopped", None)
-        return _interrupted(request, None, known)
+        fresh = _age(request.submitted) < STALE_SECONDS
+        return Status(request, "queued", None) if fresh else None
     if attempt.state in ENDED:
         return Status(request, attempt.state, attempt)
     if attempt.state == "lost":
@@ -141,7 +151,19 @@ def _status(
         return Status(request, "succeeded", attempt)
     if folder.is_to_stop():
         return Status(request, "stopped", attempt)
-    known = knows(request)
+    return None
+
+
+def _by_the_scheduler(
+    folder: JobFolder, request: Request, attempt: Attempt | None, known: bool | None
+) -> Status:
+    """How a job goes that shows no sign of life, by whether its scheduler has its task."""
+    if attempt is None or _before(attempt, request):
+        if known:
+            return Status(request, "queued", None, "no worker is free for it yet")
+        if folder.is_to_stop():
+            return Status(request, "stopped", None)
+        return _interrupted(request, None, known)
     if known:
         return Status(request, "queued", attempt, "its worker went away; no other is free yet")
     return _interrupted(request, attempt, known)

@@ -12,6 +12,7 @@ from processes import children_of, daskfer, is_alive, started, wait_until
 
 from daskfer.jobs import index
 from daskfer.jobs.folder import JobFolder, new_request
+from daskfer.jobs.log import shortened
 
 
 @pytest.fixture
@@ -99,6 +100,24 @@ def test_a_job_that_failed(job, tmp_path, clean_environment):
     assert done.stdout == f"job {name} is not at work: it is failed\n"
     done = daskfer("jobs", "list", environment=clean_environment)
     assert f"{name}  failed" in done.stdout
+
+
+def test_a_log_is_followed_when_it_gets_long(job, tmp_path, clean_environment):
+    """Its middle is left out in the folder, after it was shown."""
+    text = b"".join(b"line %08d\n" % number for number in range(150_000))
+    attempt = job.begin("tcp://w")
+    job.write(attempt.again(state="running"))
+    shown = tmp_path / "shown.txt"
+    command = (sys.executable, "-m", "daskfer", "jobs", "logs", job.run, "--follow")
+    with started(*command, environment=clean_environment, log=shown) as process:
+        for printed in (1_800_000, 2_010_000, 2_030_000):
+            kept = text[:printed] if printed < 2_000_000 else shortened(text[:printed])
+            job.write_log(attempt.name, kept)
+            job.write(attempt.again(state="running", done=printed))
+            wait_until(lambda size=printed: shown.stat().st_size >= size, "what was printed")
+        job.write(attempt.again(state="succeeded", ended=attempt.started))
+        assert process.wait(timeout=60) == 0
+    assert shown.read_bytes() == text[:2_030_000]
 
 
 def test_cluster_check(tmp_path, clean_environment):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from processes import started
 
 from daskfer.dask.checking import described
 from daskfer.dask.connect import Where, connected
@@ -64,3 +67,37 @@ def test_workers_option_overrides_the_file():
     with connected(Where(cluster_file=str(LOCAL), workers=1)) as client:
         client.wait_for_workers(1, timeout=60)
         assert len(client.scheduler_info(n_workers=-1)["workers"]) == 1
+
+
+NO_WORKERS = (
+    "cluster: dask.distributed.LocalCluster\n"
+    "arguments: {n_workers: 0, threads_per_worker: 1, processes: false, "
+    "dashboard_address: '127.0.0.1:0'}\n"
+)
+
+
+def test_adaptive_workers_that_start_at_none(tmp_path):
+    """Dask starts none before there is a task, and the first task waits for a worker."""
+    path = tmp_path / "adaptive.yaml"
+    path.write_text(NO_WORKERS + "adapt: {maximum: 2}\n")
+    with connected(Where(cluster_file=str(path))) as client:
+        assert client.submit(sum, [1, 2]).result() == 3
+
+
+def test_what_is_waited_for_is_told(tmp_path, clean_environment):
+    """A cluster whose workers do not come says so, and Ctrl-C ends it."""
+    path = tmp_path / "empty.yaml"
+    path.write_text(NO_WORKERS)
+    code = (
+        "from daskfer.cli.app import main\n"
+        "from daskfer.dask import connect\n"
+        "connect.FIRST_SECONDS = 0.2\n"
+        f"main(['cluster', 'start', {str(path)!r}])\n"
+    )
+    with started(sys.executable, "-c", code, environment=clean_environment) as process:
+        line = process.stderr.readline()
+        assert line.startswith(f"warning: {path}: its cluster has no worker after 0.2 s; waiting")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in errors

@@ -50,6 +50,7 @@ def test_a_running_scheduler(written):
         (LOCAL + "workers: many\n", "workers='many': expected a number from 1"),
         (LOCAL + "workers: 0\n", "workers=0: expected a number from 1"),
         (LOCAL + "workers: 2\nadapt: {maximum: 3}\n", "workers and adapt exclude each other"),
+        (LOCAL + "adapt: {maximum: 0}\n", "adapt: maximum=0: expected a number from 1"),
         (LOCAL + "arguments: [1]\n", "arguments=[1]: expected keys and values"),
         ("scheduler: tcp://x:1\nworkers: 2\n", "workers is for a cluster to be started"),
         ("kind: DaskCluster\n", "a Kubernetes manifest: kubectl apply -f"),
@@ -62,6 +63,22 @@ def test_wrong_files(written, text, part):
         read_cluster_file(written(text))
     assert part in str(caught.value)
     assert "cluster.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("{}", {}),
+        ("{maximum: 2}", {"maximum": 2, "minimum": 1}),
+        ("{minimum: 0, maximum: 2}", {"minimum": 1, "maximum": 2}),
+        ("{minimum: null, interval: 1s}", {"minimum": 1, "interval": "1s"}),
+        ("{minimum: 3}", {"minimum": 3}),
+        ("{minimum_jobs: 0, maximum_jobs: 2}", {"minimum_jobs": 1, "maximum_jobs": 2}),
+        ("{minimum_cores: 4}", {"minimum_cores": 4, "minimum": 1}),
+    ],
+)
+def test_adaptive_workers_are_at_least_one(written, text, limits):
+    assert read_cluster_file(written(LOCAL + f"adapt: {text}\n")).adapt == limits
 
 
 def test_certificates_lie_beside_the_file(written, tmp_path, monkeypatch):
@@ -162,6 +179,8 @@ def test_check_tells_what_would_be_started(written):
 def test_check_tells_of_adaptive_workers(written):
     text = "\n".join(described(written(LOCAL + "adapt: {minimum: 1, maximum: 9}\n")))
     assert "workers come and go with the work (minimum 1, maximum 9)" in text
+    text = "\n".join(described(written(LOCAL + "adapt: {maximum: 9}\n")))
+    assert "workers come and go with the work (maximum 9, minimum 1)" in text
 
 
 def test_check_finds_an_argument_that_the_class_does_not_have(written):

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,7 +16,8 @@ from processes import daskfer, started, wait_until
 
 from daskfer.dask import software
 from daskfer.dask.connect import Where, connected
-from daskfer.dask.software import HERE, Software, check_software
+from daskfer.dask.plugins import cleared
+from daskfer.dask.software import HERE, Software, check_software, keep_code
 from daskfer.errors import SchedulerError
 
 HAS = {"python": "3.11.7.final.0", **dict.fromkeys(software.NEEDED, "1.0")}
@@ -106,27 +109,34 @@ runpy.run_module(module, run_name="__main__")
 """
 
 
+def bare(folder: Path, module: str, *arguments: object) -> AbstractContextManager[object]:
+    """A process of Dask's that has everything but daskfer."""
+    project = os.path.dirname(os.path.dirname(software.daskfer.__file__))
+    script = folder / "bare.py"
+    script.write_text(BARE)
+    without = "|".join({project, os.path.realpath(project), "", str(folder)})
+    return started(
+        sys.executable, script, without, f"distributed.cli.dask_{module}", "--no-dashboard",
+        "--scheduler-file", folder / "scheduler.json", *arguments,
+        environment={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        log=folder / f"{module}.log",
+    )  # fmt: skip
+
+
+def bare_worker(folder: Path) -> AbstractContextManager[object]:
+    return bare(
+        folder, "worker", "--nthreads", "1", "--no-nanny", "--local-directory", folder / "worker"
+    )
+
+
 @pytest.fixture
 def bare_scheduler(tmp_path):
     """A scheduler and a worker that have everything but daskfer."""
-    project = os.path.dirname(os.path.dirname(software.daskfer.__file__))
-    script = tmp_path / "bare.py"
-    script.write_text(BARE)
-    without = "|".join({project, os.path.realpath(project), "", str(tmp_path)})
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ready = tmp_path / "scheduler.json"
     with (
-        started(
-            sys.executable, script, without, "distributed.cli.dask_scheduler", "--host",
-            "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", ready,
-            environment=environment, log=tmp_path / "scheduler.log",
-        ),
-        started(
-            sys.executable, script, without, "distributed.cli.dask_worker", "--scheduler-file",
-            ready, "--nthreads", "1", "--no-dashboard", "--no-nanny", "--local-directory",
-            tmp_path / "worker", environment=environment, log=tmp_path / "worker.log",
-        ),
-    ):  # fmt: skip
+        bare(tmp_path, "scheduler", "--host", "127.0.0.1", "--port", "0"),
+        bare_worker(tmp_path),
+    ):
         wait_until(ready.exists, "the scheduler's file")
         with Client(scheduler_file=str(ready)) as client:
             client.wait_for_workers(1, timeout=60)
@@ -144,6 +154,30 @@ def test_code_is_shipped_where_it_is_missing(bare_scheduler):
     assert bare_scheduler.submit(shipped_recipes).result() == shipped_recipes()
     # Again, as the next run does it.
     assert "daskfer" in check_software(bare_scheduler, print, ship=True)
+
+
+@pytest.mark.slow
+def test_code_that_another_sent_comes_to_later_workers_too(bare_scheduler, tmp_path):
+    """Who sent it is gone by then, and so is what would give it to workers that come."""
+    address = bare_scheduler.scheduler.address
+    with Client(address, set_as_default=False) as other, cleared(other):
+        check_software(other, print, ship=True)
+
+    def has_it() -> bool:
+        import importlib.util
+
+        return importlib.util.find_spec("daskfer") is not None
+
+    with bare_worker(tmp_path):
+        bare_scheduler.wait_for_workers(2, timeout=60)
+        assert sorted(bare_scheduler.run(has_it).values()) == [False, True]
+    wait_until(lambda: len(bare_scheduler.run(has_it)) == 1, "the second worker's end")
+    with cleared(bare_scheduler):
+        check_software(bare_scheduler, print)
+        keep_code(bare_scheduler)
+        with bare_worker(tmp_path):
+            bare_scheduler.wait_for_workers(2, timeout=60)
+            assert list(bare_scheduler.run(has_it).values()) == [True, True]
 
 
 @pytest.mark.slow

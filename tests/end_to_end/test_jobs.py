@@ -8,6 +8,8 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +18,8 @@ from processes import Certificates, daskfer, is_alive, make_certificates, starte
 from sites import CHANGES, Site, answers, free_port, kill, worker_of
 
 from daskfer import storage
+from daskfer.dask.jobs import known
+from daskfer.jobs.folder import JobFolder, asked_again
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -171,6 +175,45 @@ def test_jobs_share_what_they_have_in_common(plain: Site, faces_csv: Path) -> No
     listed = json.loads(plain.command("jobs", "list", "--json"))
     assert [(one["id"], one["state"]) for one in listed] == [(job, "succeeded") for job in jobs[:3]]
     assert list((plain.folder / "store" / "leases").glob("*")) == []
+
+
+def test_submitted_twice_at_once(plain: Site, faces_csv: Path, local: Path) -> None:
+    """Both commands look before either has asked: one submits, and the job is one."""
+    command = (
+        sys.executable, "-m", "daskfer", "submit", faces_csv, *CHANGES, "--scheduler", plain.address
+    )  # fmt: skip
+    with ExitStack() as stack:
+        both = [
+            stack.enter_context(
+                started(*command, "--out", plain.folder / "run", environment=plain.environment)
+            )
+            for _ in range(2)
+        ]
+        said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    printed = {text.strip() for text, _ in said}
+    (job,) = printed
+    assert "has succeeded" in plain.command("jobs", "status", job, "--wait")
+    assert plain.status(job)["attempts"] == 1
+    plain.command("jobs", "fetch", job, "--to", plain.folder / "fetched")
+    assert_same(plain.folder / "fetched", local)
+
+
+def test_submitted_elsewhere_while_its_scheduler_was_out_of_reach(
+    plain: Site, faces_csv: Path
+) -> None:
+    """The task at the first scheduler ends when it sees the later submission, and stays so."""
+    job = plain.submit(faces_csv, *CHANGES)
+    driver = plain.wait_for_driver(job)
+    folder = JobFolder(plain.status(job)["run"])
+    first = folder.request()
+    assert folder.write_request(replace(asked_again(first, first), scheduler="tcp://elsewhere:1"))
+    folder.begin("tcp://worker-elsewhere:1")
+    wait_until(lambda: not is_alive(driver), "the end of the first driver")
+    wait_until(lambda: known([first]) == [False], "the end of the first task")
+    attempts = folder.attempts()
+    assert [attempt.submission for attempt in attempts] == [1, 2]
+    assert (attempts[0].state, attempts[0].error) == ("lost", "the job was submitted again")
 
 
 @pytest.fixture

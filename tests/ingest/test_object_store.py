@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -148,6 +149,20 @@ def environment(clean_environment: dict[str, str], tmp_path: Path) -> dict[str, 
 def s3(environment: dict[str, str], bucket: Bucket) -> dict[str, str]:
     """An environment in which s3:// is our server."""
     return environment | {"AWS_ENDPOINT_URL": bucket.endpoint}
+
+
+def test_a_new_object_is_written_once(s3: dict[str, str], bucket: Bucket) -> None:
+    """Also when nobody has seen the other one's, as when two write at the same time."""
+    code = (
+        "from daskfer import storage\n"
+        "done = [storage.write_new('s3://faces/new', b'a')]\n"
+        "really, answers = storage.exists, iter([False])\n"
+        "storage.exists = lambda path: next(answers, None) is None and really(path)\n"
+        "print(*done, storage.write_new('s3://faces/new', b'b'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=s3, capture_output=True, text=True)
+    assert done.stdout == "True False\n", done.stderr
+    assert bucket.get("new") == b"a"
 
 
 @pytest.fixture(scope="module")

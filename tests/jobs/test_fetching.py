@@ -15,7 +15,7 @@ FILES = {"run.json": "{}", "labels.parquet": "x", "model/a.npz": "y", "metrics.j
 @pytest.fixture(params=["disk", "memory"])
 def folder(request, tmp_path):
     run = str(tmp_path / "run") if request.param == "disk" else f"memory://{tmp_path.name}/run"
-    for name, text in {**FILES, "job/request.json": "{}", "job/logs/1.txt": "z"}.items():
+    for name, text in {**FILES, "job/requests/1.json": "{}", "job/logs/1.txt": "z"}.items():
         storage.write_text(storage.join(run, name), text)
     return JobFolder(run)
 

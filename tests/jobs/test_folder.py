@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -39,15 +41,15 @@ def test_a_folder_without_a_job(folder):
 
 @pytest.mark.parametrize("content", ['{"format": 99, "id": "a"}', "[]", "{", '{"format": 1}'])
 def test_a_request_of_another_version(folder, content):
-    storage.write_text(folder.file("request.json"), content)
+    storage.write_text(folder.file("requests", "0001.json"), content)
     with pytest.raises(JobError, match="no request of a job as this version writes it"):
         folder.request()
 
 
 def test_keys_of_a_later_version_are_left_out(folder):
     request = asked(folder)
-    content = storage.read_json(folder.file("request.json"))
-    storage.write_json(folder.file("request.json"), {**content, "colour": "blue"})
+    path = folder.file("requests", "0001.json")
+    storage.write_json(path, {**storage.read_json(path), "colour": "blue"})
     assert folder.request() == request
 
 
@@ -61,6 +63,33 @@ def test_asked_again_is_the_same_job_with_another_key(folder):
     assert (again.id, again.submission, again.scheduler) == (request.id, 2, "tcp://127.0.0.1:1")
     assert again.key != request.key
     assert not folder.is_to_stop(), "the wish to stop was of the submission before"
+
+
+def test_of_several_submissions_of_one_number_one_is_written(folder):
+    """As when two submit at the same time: both have seen the same folder before."""
+    requests = [
+        new_request(folder.run, ["faces.csv"], "store", 1, f"tcp://127.0.0.1:{number}")
+        for number in range(8)
+    ]
+    for submission in (1, 2, 10_000):
+        asked_for = [replace(request, submission=submission) for request in requests]
+        # Of memory nobody promises that two threads do not both write.
+        at_once = 1 if storage.is_url(folder.run) else len(asked_for)
+        with ThreadPoolExecutor(at_once) as pool:
+            written = list(pool.map(folder.write_request, asked_for))
+        assert sum(written) == 1
+        assert folder.request() == asked_for[written.index(True)]
+        assert [folder.is_superseded(request.key) for request in asked_for] == [
+            not one for one in written
+        ]
+
+
+def test_a_request_that_comes_too_late_forgets_no_wish(folder):
+    request = asked(folder)
+    folder.ask_to_stop()
+    assert not folder.write_request(replace(request, host="another"))
+    assert folder.is_to_stop()
+    assert folder.request() == request
 
 
 def test_attempts_in_their_order(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from processes import is_alive, wait_until
 
-from daskfer.jobs.folder import JobFolder, new_request
+from daskfer.jobs.folder import JobFolder, asked_again, new_request
 
 PROCESS = """
 import sys, time
@@ -89,6 +89,15 @@ def test_it_gives_way_to_a_later_attempt(folder, start):
     assert process.wait(timeout=30) == 130
     found = folder.attempt(name)
     assert (found.state, found.error) == ("lost", "another worker has taken the job over")
+
+
+def test_it_gives_way_to_a_later_submission(folder, start):
+    process, name = start(DEAF)
+    folder.write_request(asked_again(folder.request(), folder.request()))
+    folder.begin("tcp://other")
+    assert process.wait(timeout=30) == 130
+    found = folder.attempt(name)
+    assert (found.state, found.error) == ("lost", "the job was submitted again")
 
 
 def test_it_ends_with_the_process_that_started_it(folder, start):

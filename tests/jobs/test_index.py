@@ -41,6 +41,9 @@ def test_found(store, tmp_path):
     assert index.find(store, str(tmp_path / "a")) == one
     with pytest.raises(JobError, match=r"2 jobs' ids \(aaaa0001, aaaa0002\)"):
         index.find(store, "aaaa")
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(JobError, match=r"no job .*file in the store"):
+        index.find(store, str(tmp_path / "file"))
     with pytest.raises(JobError, match=r"no job cc in the store .*: expected an id"):
         index.find(store, "cc")
 
@@ -49,6 +52,7 @@ def test_a_run_folder_that_is_gone_or_another_job_s(store, tmp_path):
     entered(store, tmp_path / "a", "aaaa0001")
     entered(store, tmp_path / "b", "bbbb0001")
     shutil.rmtree(tmp_path / "a")
+    shutil.rmtree(tmp_path / "b")
     entered(store, tmp_path / "b", "cccc0001")
     assert [folder.request().id for folder in index.listed(store)] == ["cccc0001"]
 

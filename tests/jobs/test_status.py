@@ -28,7 +28,8 @@ class Job:
 
     def submitted(self, seconds: float) -> None:
         self.request = replace(self.request, submitted=ago(seconds))
-        self.folder.write_request(self.request)
+        path = self.folder.file("requests", "0001.json")
+        storage.write_json(path, {**storage.read_json(path), "submitted": self.request.submitted})
 
     def attempt(self, state: str, silent: float = 0, **more: object) -> Attempt:
         found = replace(self.folder.begin("tcp://w"), state=state, updated=ago(silent), **more)
@@ -36,15 +37,15 @@ class Job:
         return found
 
     def status(self, known: bool | None = None, meanwhile=lambda: None):
-        def knows(request):
-            self.asked += 1
-            return known
+        def ask(requests):
+            self.asked += len(requests)
+            return [known] * len(requests)
 
         def wait(seconds):
             self.waited.append(seconds)
             meanwhile()
 
-        return statuses([self.folder], knows, wait)[0]
+        return statuses([self.folder], ask, wait)[0]
 
 
 @pytest.fixture
@@ -148,11 +149,25 @@ def test_submitted_again_after_it_was_stopped(job):
     assert job.status().state == "queued"
 
 
+def test_an_earlier_submission_that_begins_late_hides_nothing(job):
+    job.folder.write_request(replace(job.request, submission=2, submitted=ago(60)))
+    running = job.attempt("running")
+    job.folder.begin("tcp://late", submission=1)
+    assert (job.status().state, job.status().attempt) == ("running", running)
+
+
 def test_many_jobs_are_waited_for_once(tmp_path):
     jobs = [Job(str(tmp_path / str(number))) for number in range(3)]
     for one in jobs[1:]:
         one.attempt("running", silent=60)
     waited = []
-    found = statuses([one.folder for one in jobs], lambda request: False, waited.append)
-    assert [one.state for one in found] == ["queued", "interrupted", "interrupted"]
+    asked = []
+
+    def known(requests):
+        asked.append(requests)
+        return [False, True]
+
+    found = statuses([one.folder for one in jobs], known, waited.append)
+    assert [one.state for one in found] == ["queued", "interrupted", "queued"]
     assert waited == [AGAIN_SECONDS]
+    assert asked == [[one.request for one in jobs[1:]]], "once, of those that show no sign of life"
