@@ -113,7 +113,8 @@ class _Place:
         if storage.is_url(self.path):
             self._write()
             return True
-        return storage.write_new(self.path, self._content())
+        # Nobody needs it after a power cut, so it does not wait for the disk.
+        return storage.write_new(self.path, self._content(), sync=False)
 
     def beat(self, over: threading.Event) -> None:
         """Say again and again that we live."""
@@ -135,7 +136,7 @@ class _Place:
         return found if isinstance(found, dict) else None
 
     def _write(self) -> None:
-        storage.write_whole(self.path, self._content())
+        storage.write_whole(self.path, self._content(), sync=False)
 
     def _content(self) -> bytes:
         self.beats += 1
