@@ -23,6 +23,7 @@ from processes import (
     started,
     wait_until,
 )
+from trained import plain_name
 
 CHANGES = ("--set", "block_rows=256", "--set", "classify.model=logistic")
 
@@ -248,7 +249,9 @@ def test_finished_run_does_nothing_again(faces_csv, undisturbed, clean_environme
 
 @pytest.mark.slow
 def test_run_folder_is_as_promised(faces_csv, undisturbed):
-    names = {path.relative_to(undisturbed).as_posix() for path in undisturbed.rglob("*")}
+    names = {
+        plain_name(path.relative_to(undisturbed).as_posix()) for path in undisturbed.rglob("*")
+    }
     assert names == {
         "recipe.yaml", "run.json", "metrics.json", "labels.parquet", "names.yaml", "quarantine.csv",
         "report.html", "model", "model/model.json", "model/reducer.npz", "model/clusters.npz",
