@@ -92,7 +92,7 @@ class _Place:
                 other = self._read()
                 if other != seen:
                     seen, since = other, time.monotonic()
-                dead = other is not None and _is_dead(other)
+                dead = other is not None and is_dead(other)
                 if dead or time.monotonic() - since > DEAD_SECONDS:
                     self._write()
                     return True
@@ -152,8 +152,13 @@ class _Place:
         return json.dumps(mark).encode()
 
 
-def _is_dead(other: dict[str, Any]) -> bool:
+def is_here(other: dict[str, Any]) -> bool:
+    """Whether a mark is of a process on this machine, for which we can look."""
+    return [other.get("host"), other.get("namespace")] == list(machine())
+
+
+def is_dead(other: dict[str, Any]) -> bool:
     """Whether it was a process of this machine's that is gone."""
-    if [other.get("host"), other.get("namespace")] != list(machine()):
+    if not is_here(other):
         return False
     return not is_running(int(other.get("pid", 0)), float(other.get("since_boot") or 0))
