@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from daskfer import storage
+from daskfer.errors import one_line
 from daskfer.store import StageFolder
 
 
@@ -51,8 +53,14 @@ class BlockFiles:
         return self.folder.block(number, self.part)
 
     def block(self, number: int) -> np.ndarray:
-        """All rows of one block."""
-        return storage.read_array(self.path(number))
+        """All rows of one block.
+
+        Raises
+        ------
+        StorageError
+            When its file is damaged.
+        """
+        return self._read(number)
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """The rows at these positions (int64, in any order), in their order.
@@ -65,13 +73,26 @@ class BlockFiles:
         found: np.ndarray | None = None
         for number in np.unique(owner):
             here = owner == number
-            block = storage.read_array(self.path(int(number)), mapped=True)
+            block = self._read(int(number), mapped=True)
             if found is None:
                 found = np.empty((len(positions), *block.shape[1:]), block.dtype)
             found[here] = block[positions[here] - starts[number]]
         if found is None:
             raise ValueError("no positions: expected at least one")
         return found
+
+    def _read(self, number: int, *, mapped: bool = False) -> np.ndarray:
+        path = self.path(number)
+        try:
+            return storage.read_array(path, mapped=mapped)
+        except ValueError as error:
+            stage, _, key = self.folder.path.rpartition("/")
+            root = stage.rpartition("/")[0]
+            clear = shlex.join(["daskfer", "cache", "clear", "--store", root, "--key", key])
+            raise storage.StorageError(
+                f"{path} is damaged ({one_line(error)}): {clear} takes it out of the store, and "
+                "the same command then computes it again"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def _look_at(tree: Tree, root: str, stage: str, key: str) -> Folder | None:
         files=len(files),
         bytes=sum(info["size"] or 0 for info in files.values()),
         used=max(times, default=None),
-        complete=summary is not None,
+        complete=isinstance(summary, dict),
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
 import zipfile
 import zlib
@@ -101,6 +102,16 @@ def mapped(path: str) -> np.ndarray:
         return np.empty(shape, dtype)
     order = "F" if fortran else "C"
     return np.memmap(path, dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
+
+
+def is_whole(path: str) -> bool:
+    """Whether a local file is a .npy of plain values, and has as many as it states."""
+    try:
+        with open(path, "rb") as file:
+            dtype, shape, _, offset = parse_header(file.read(HEADER_BYTES))
+            return os.fstat(file.fileno()).st_size == offset + _count(shape) * dtype.itemsize
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def members(data: bytes) -> dict[str, np.ndarray]:

@@ -84,15 +84,19 @@ class PartsReducer:
             axis=1,
         )
 
-    def save(self, path: str) -> None:
-        """Write all maps as one .npz."""
-        arrays = {
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it, by names, for a file."""
+        maps = {
             f"{part}.{name}": array
             for part, reducer in self.reducers.items()
             for name, array in reducer.arrays().items()
         }
         ready = np.array([self.ready.sides, self.ready.scaling])
-        storage.write_arrays(path, parts=np.array(list(self.reducers)), ready=ready, **arrays)
+        return {"parts": np.array(list(self.reducers)), "ready": ready} | maps
+
+    def save(self, path: str) -> None:
+        """Write all maps as one .npz."""
+        storage.write_arrays(path, **self.arrays())
 
 
 AnyReducer = Reducer | PartsReducer

@@ -1,16 +1,18 @@
-"""A run's folder: who it belongs to, and its files, each whole or absent."""
+"""A run's folder: who it belongs to, and its results, which take their places together."""
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from daskfer import __version__, storage
+from daskfer import __version__, storage, switching
 from daskfer.errors import RunFolderError
 from daskfer.faces import UNKNOWN
 from daskfer.ingest.listing import as_unicode
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from daskfer.report.sweep_file import Swept
 
 OWNER = "run.json"
+
+METRICS = "metrics.json"
+"""Where it is, the run has finished."""
 
 UNSURE_SHARE = 0.1
 """Share of the fitted faces of which a model would say that it is unsure."""
@@ -45,8 +50,40 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            When it belongs to another recipe or other inputs, or holds files of another kind.
-            Nothing in it is changed then.
+            When it belongs to another recipe or other inputs that left results or are computed
+            now, or holds files of another kind. Nothing in it is changed then.
+        """
+        mine = self.check(recipe, sources)
+        self._check_idle(mine["identity"])
+        self._sign(mine, recipe)
+
+    @contextmanager
+    def at_work(self, recipe: Recipe, sources: list[Source]) -> Iterator[str]:
+        """Claim the folder and keep it from other runs as long as this lasts; its identity.
+
+        Raises
+        ------
+        RunFolderError
+            As `claim` does.
+        """
+        from daskfer.at_work import working
+
+        mine = self.check(recipe, sources)
+        found: str = mine["identity"]
+        # Said first, looked for others next, and signed last: of two that begin at the same time
+        # no one works beside the other's signature.
+        with working(self.path, found):
+            self._check_idle(found)
+            self._sign(self.check(recipe, sources), recipe)
+            yield found
+
+    def check(self, recipe: Recipe, sources: list[Source]) -> dict[str, Any]:
+        """What run.json says, or would say, when the folder is this run's; changes nothing.
+
+        Raises
+        ------
+        RunFolderError
+            When it belongs to another run with results, or holds files of another kind.
         """
         if self.path.startswith("memory:"):
             raise RunFolderError(
@@ -67,27 +104,57 @@ class RunFolder:
                     f"{self.path} belongs to {self._difference(owner, mine, recipe)}: choose "
                     "another --out, or leave it out"
                 )
-            if owner["identity"] == mine["identity"]:
-                if "chosen" in mine and "chosen" not in owner:
-                    storage.write_json(self.file(OWNER), {**owner, "chosen": mine["chosen"]})
-                if not storage.exists(self.file("recipe.yaml")):
-                    storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
-                return
         elif not storage.is_url(self.path) and os.path.exists(self.path):
             if not os.path.isdir(self.path):
                 raise RunFolderError(f"--out {self.path} is a file: expected a folder")
-            found = sorted(entry for entry in os.listdir(self.path) if not entry.endswith(".part"))
+            found = sorted(entry for entry in os.listdir(self.path) if not _is_passing(entry))
             if found:
                 raise RunFolderError(
                     f"{self.path} holds {found[0]} and is no run's folder: choose another --out"
                 )
+        return mine
+
+    def _sign(self, mine: dict[str, Any], recipe: Recipe) -> None:
+        if self._identity() == mine["identity"]:
+            owner = storage.read_json(self.file(OWNER))
+            if "chosen" in mine and "chosen" not in owner:
+                storage.write_json(self.file(OWNER), {**owner, "chosen": mine["chosen"]})
+            if not storage.exists(self.file("recipe.yaml")):
+                storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
+            return
         # Signed first: a folder that was claimed and then killed is known again.
         storage.write_json(self.file(OWNER), mine)
         storage.write_text(self.file("recipe.yaml"), recipe.as_yaml())
 
+    def _identity(self) -> str | None:
+        """What run.json says whose the folder is; None where there is none."""
+        path = self.file(OWNER)
+        return str(storage.read_json(path)["identity"]) if storage.exists(path) else None
+
+    def _check_idle(self, identity: str) -> None:
+        """Refuse a folder in which a run of another identity is at work."""
+        from daskfer.at_work import others
+
+        found = next(others(self.path, identity), None)
+        if found is not None:
+            raise RunFolderError(
+                f"another run is at work in {self.path} ({found}): wait for it, or choose another "
+                "--out"
+            )
+
+    def _check_owner(self, identity: str) -> None:
+        """Refuse to write results beside the recipe of another run."""
+        found = self._identity()
+        if found != identity:
+            what = "is gone" if found is None else f"is that of run {found}"
+            raise RunFolderError(
+                f"{self.file(OWNER)} {what}, and the results are of run {identity}: they are not "
+                "written (the same command with another --out finds all stages in the store)"
+            )
+
     def _is_void(self) -> bool:
         """Whether the run that it belongs to left no result: it failed, or has not finished."""
-        results = ("metrics.json", "labels.parquet", "names.yaml", "report.html")
+        results = (METRICS, "labels.parquet", "names.yaml", "report.html", switching.SWITCHING)
         return not any(storage.exists(self.file(name)) for name in results)
 
     def _difference(self, owner: dict[str, Any], mine: dict[str, Any], recipe: Recipe) -> str:
@@ -116,9 +183,36 @@ class RunFolder:
             raise RunFolderError(f"{self.path} has no recipe.yaml: expected a run folder") from None
 
     def metrics(self) -> dict[str, Any] | None:
-        """The figures of the finished run, or None when it has not finished."""
-        path = self.file("metrics.json")
+        """The figures of the finished run, or None when it has not finished.
+
+        What a process that was killed while it wrote results left to be moved is moved first.
+
+        Raises
+        ------
+        RunFolderError
+            When it cannot be.
+        """
+        self._settle()
+        path = self.file(METRICS)
         return storage.read_json(path) if storage.exists(path) else None
+
+    def _settle(self) -> None:
+        from daskfer.model.writing import drop_parts
+
+        if storage.is_url(self.path) or not switching.is_unsettled(self.path):
+            return
+        try:
+            # One that is at work at that is waited for.
+            with switching.alone(self.path) as tidy:
+                switching.settle(self.path, METRICS)
+                if tidy:
+                    drop_parts(self.file("model"))
+        except OSError as error:
+            raise RunFolderError(
+                f"{self.file(switching.SWITCHING)} has results that a killed process did not move "
+                f"into place, nor can they be now ({storage.reason(error)}): make the folder "
+                "writable"
+            ) from error
 
     def simulation(self) -> dict[str, Any] | None:
         """What simulated naming found of the run, or None where nobody simulated it."""
@@ -141,19 +235,58 @@ class RunFolder:
         storage.write_text(path, quarantine_csv(error.rows))
         return TooManyBad(f"{error}; all of them are in {path}", error.rows)
 
-    def write(self, result: Result, metrics: dict[str, Any]) -> None:
-        """Write all files; metrics.json comes last and says that the run has finished."""
+    def write(self, result: Result, metrics: dict[str, Any], identity: str) -> None:
+        """Write the results of the run of this identity, for the first time or again.
+
+        On a disk, first the parts of the model, whose names are those of no other model's parts;
+        then everything else into a folder of its own, from where all of it takes its place
+        together (see `daskfer.switching`): at last metrics.json, which says that the run has
+        finished. Killed before that, the folder is as it was; killed after, the next command
+        that looks at the run moves what is left. Old parts of the model are deleted last.
+
+        names.yaml does not wait for that: names may be given at any time, it says by itself from
+        how many answers it follows, and nothing that was answered or written by hand meanwhile is
+        lost.
+
+        Behind a URL files take their places one after the other, metrics.json last. What is
+        there is only written again by the same run, with the same results.
+
+        Raises
+        ------
+        RunFolderError
+            When the folder is another run's now, or names.yaml was made unreadable meanwhile.
+            No result in it is changed then.
+        AnswerError
+            When names were written into names.yaml that are none; no result is changed then.
+        """
+        from daskfer import at_work
+        from daskfer.model.writing import drop_parts
+
+        self._check_owner(identity)
+        if storage.is_url(self.path):
+            self._write_into(self.path, result, metrics, identity)
+            return
+        with switching.alone(self.path) as tidy:
+            with switching.replacing(self.path, METRICS, tidy=tidy) as place:
+                self._write_into(place, result, metrics, identity)
+            if tidy:
+                drop_parts(self.file("model"))
+        at_work.forget(self.path)
+
+    def _write_into(
+        self, place: str, result: Result, metrics: dict[str, Any], identity: str
+    ) -> None:
+        """Write all results, those that switch from old to new into the folder `place`."""
         from daskfer.ingest.quarantine import quarantine_csv
-        from daskfer.model import write_model
         from daskfer.model.card import CARD
+        from daskfer.model.writing import HEAD, write_parts
         from daskfer.report import write_report
 
-        storage.write_text(self.file("quarantine.csv"), quarantine_csv(result.faces.bad))
-        storage.write_whole(self.file("labels.parquet"), labels_parquet(result))
-        names = yaml.safe_dump(result.names.as_dict(), sort_keys=False)
-        storage.write_text(self.file("names.yaml"), names)
+        new = RunFolder(place)
+        storage.write_text(new.file("quarantine.csv"), quarantine_csv(result.faces.bad))
+        storage.write_whole(new.file("labels.parquet"), labels_parquet(result))
         trained = result.trained
-        write_model(
+        head = write_parts(
             self.file("model"),
             result.recipe,
             result.faces.side,
@@ -164,10 +297,33 @@ class RunFolder:
             None if trained is None else trained.face,
             unsure_below(result),
         )
-        storage.write_text(self.file(f"model/{CARD}"), _card(result, metrics))
+        storage.write_json(new.file(f"model/{HEAD}"), head)
+        storage.write_text(new.file(f"model/{CARD}"), _card(result, metrics))
         sweep = self.sweep(result.recipe)
-        write_report(self.file("report.html"), result, metrics, self.simulation(), sweep=sweep)
-        storage.write_json(self.file("metrics.json"), metrics)
+        write_report(new.file("report.html"), result, metrics, self.simulation(), sweep=sweep)
+        self._check_owner(identity)
+        self._write_names(result)
+        storage.write_json(new.file(METRICS), metrics)
+
+    def _write_names(self, result: Result) -> None:
+        """Write names.yaml, unless names were given since those of the result: they stand."""
+        from daskfer.names_file import open_log, write_names
+
+        if not storage.is_url(self.path) and self.metrics() is not None:
+            # What was written by hand meanwhile is in the log then.
+            log = open_log(self)
+            if (len(log.entries) if log.answers.effective else None) != result.names.answers:
+                write_names(self, log)
+                return
+        names = yaml.safe_dump(result.names.as_dict(), sort_keys=False)
+        storage.write_text(self.file("names.yaml"), names)
+
+
+def _is_passing(name: str) -> bool:
+    """Whether a file is one that a process at work leaves when it is killed."""
+    from daskfer.at_work import WORK
+
+    return name.endswith(".part") or name.startswith((WORK, switching.NEW))
 
 
 def _card(result: Result, metrics: dict[str, Any]) -> str:

@@ -7,8 +7,9 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -33,6 +34,12 @@ _PACKAGES = {
     "http": "pip install 'daskfer[http]'",
     "https": "pip install 'daskfer[http]'",
 }
+
+SYNC_THREADS = 8
+"""Files that are put onto the disk at once: of many small ones it takes several together."""
+
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+"""What disks answer that know no syncing; they must do without."""
 
 _UNREACHED = "check AWS_ENDPOINT_URL and the network (AWS_MAX_ATTEMPTS=1 gives up sooner)"
 _WAYS_OUT = {
@@ -109,51 +116,121 @@ def gives_ranges(path: str) -> bool:
         return True
 
 
-def write_whole(path: str, data: bytes | memoryview) -> None:
+def write_whole(path: str, data: bytes | memoryview, *, sync: bool = True) -> None:
     """Write a file so that a reader sees all of it or none of it.
 
     Locally: a neighbour with a unique name, which is then renamed. Object stores show an object
     only when its upload ends, so there a plain write does; other remote file systems (sftp,
     smb) give no such promise. A bucket must be there already.
+
+    Parameters
+    ----------
+    path : str
+    data : bytes or memoryview
+    sync : bool
+        Whether a local file is on the disk before it has its name, and its name before this
+        returns; else a power cut may leave the name with nothing or half behind it. Who writes
+        many files without calls `sync_files` for all of them, before anything says that they are
+        there.
     """
     if is_url(path):
         _send(path, bytes(data))
         return
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     # The name is short, so that a target with a long name has room for it.
     neighbour = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with neighbour.open("wb") as file:
             file.write(data)
+            if sync:
+                file.flush()
+                _sync(file.fileno())
         os.replace(neighbour, target)
+        if sync:
+            sync_folder(str(target.parent))
     finally:
         neighbour.unlink(missing_ok=True)
 
 
-def write_new(path: str, data: bytes) -> bool:
+def write_new(path: str, data: bytes, *, sync: bool = True) -> bool:
     """Write a file whole unless it is there; false when it is.
 
     Of several that do so at the same time, one succeeds. Where a disk has no links to make that
     sure, or a remote file system does not know what it is to write a new file only, all of them
-    may.
+    may. `sync` is as in `write_whole`.
     """
     if is_url(path):
         return _send_new(path, data)
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     neighbour = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        neighbour.write_bytes(data)
+        with neighbour.open("wb") as file:
+            file.write(data)
+            if sync:
+                file.flush()
+                _sync(file.fileno())
         try:
             os.link(neighbour, target)
         except FileExistsError:
             return False
         except OSError:
             os.replace(neighbour, target)
+        if sync:
+            sync_folder(str(target.parent))
         return True
     finally:
         neighbour.unlink(missing_ok=True)
+
+
+def sync_files(paths: Iterable[str]) -> None:
+    """Have local files on the disk, and their names: a power cut does not take them any more."""
+    local = [path for path in paths if not is_url(path)]
+    if len(local) == 1:
+        _sync_file(local[0])
+    elif local:
+        with ThreadPoolExecutor(SYNC_THREADS) as pool:
+            list(pool.map(_sync_file, local))
+    for folder in {os.path.dirname(path) or "." for path in local}:
+        sync_folder(folder)
+
+
+def sync_folder(folder: str) -> None:
+    """Have the names of the files in a local folder on the disk, where the system can do that."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _sync_file(path: str) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        _sync(number)
+    finally:
+        os.close(number)
+
+
+def _sync(number: int) -> None:
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it; their names are on the disk then, too."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        sync_folder(str(one.parent))
 
 
 def write_text(path: str, text: str) -> None:
@@ -171,13 +248,23 @@ def read_json(path: str) -> Any:
     return json.loads(read_bytes(path))
 
 
-def write_array(path: str, array: np.ndarray) -> None:
-    """Write one array as .npy, whole."""
+def write_array(path: str, array: np.ndarray, *, sync: bool = True) -> None:
+    """Write one array as .npy, whole; `sync` is as in `write_whole`."""
     import numpy as np
 
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    write_whole(path, buffer.getbuffer())
+    write_whole(path, buffer.getbuffer(), sync=sync)
+
+
+def has_array(path: str) -> bool:
+    """Whether a .npy is there, and locally also whether it is as long as it says.
+
+    A file that was not synced may be shorter after a power cut.
+    """
+    from daskfer import npy
+
+    return exists(path) if is_url(path) else npy.is_whole(path)
 
 
 def read_array(path: str, *, mapped: bool = False) -> np.ndarray:
@@ -191,11 +278,16 @@ def read_array(path: str, *, mapped: bool = False) -> np.ndarray:
 
 def write_arrays(path: str, **arrays: np.ndarray) -> None:
     """Write several named arrays as .npz, whole."""
+    write_whole(path, npz(**arrays))
+
+
+def npz(**arrays: np.ndarray) -> memoryview:
+    """The bytes of a .npz with these arrays."""
     import numpy as np
 
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    write_whole(path, buffer.getbuffer())
+    return buffer.getbuffer()
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:

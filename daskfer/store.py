@@ -2,8 +2,9 @@
 
 A stage's folder is ``STORE/<stage>/<key>``, where the key is a fingerprint of the recipe's part,
 the seed, the keys or contents of what came before and the format's version. ``stage.json`` is
-written last, so a folder that has it is complete; one that lacks it is continued. Its time says
-when the folder was last used (behind a URL, when it was made).
+written last, when all other files are on the disk, so a folder that has it is complete; one that
+lacks it, or where it cannot be read, is continued. Its time says when the folder was last used
+(behind a URL, when it was made).
 """
 
 from __future__ import annotations
@@ -55,13 +56,20 @@ class StageFolder:
         To ask for it is to use the stage, and the time of the file says so.
         """
         path = self.file("stage.json")
-        if not storage.exists(path):
-            return None
-        _note_use(path)
-        return storage.read_json(path)
+        found = read_mark(path)
+        if found is not None:
+            _note_use(path)
+        return found
 
     def finish(self, summary: Any) -> Any:
-        """Mark the stage as finished with a summary of plain values, and return it."""
+        """Mark the stage as finished with a summary of plain values, and return it.
+
+        Blocks are written without waiting for the disk; here all of them are waited for at once,
+        so that the mark never outlives what it speaks of.
+        """
+        if not storage.is_url(self.path) and os.path.isdir(self.path):
+            names = [entry.path for entry in os.scandir(self.path) if entry.is_file()]
+            storage.sync_files(name for name in names if not name.endswith(".part"))
         storage.write_json(self.file("stage.json"), summary)
         return storage.read_json(self.file("stage.json"))
 
@@ -75,6 +83,20 @@ class Store:
     def stage(self, name: str, *parts: Any) -> StageFolder:
         """The folder of a stage for these ingredients."""
         return StageFolder(storage.join(self.root, name, fingerprint(FORMAT, name, *parts)))
+
+
+def read_mark(path: str) -> dict[str, Any] | None:
+    """What a file says that marks something as finished; None where it is not there or damaged.
+
+    One that a disk has lost the content of says nothing, so what it marked is made again.
+    """
+    if not storage.exists(path):
+        return None
+    try:
+        found = storage.read_json(path)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _note_use(path: str) -> None:

@@ -92,7 +92,7 @@ class _Place:
                 other = self._read()
                 if other != seen:
                     seen, since = other, time.monotonic()
-                dead = other is not None and _is_dead(other)
+                dead = other is not None and is_dead(other)
                 if dead or time.monotonic() - since > DEAD_SECONDS:
                     self._write()
                     return True
@@ -113,7 +113,8 @@ class _Place:
         if storage.is_url(self.path):
             self._write()
             return True
-        return storage.write_new(self.path, self._content())
+        # Nobody needs it after a power cut, so it does not wait for the disk.
+        return storage.write_new(self.path, self._content(), sync=False)
 
     def beat(self, over: threading.Event) -> None:
         """Say again and again that we live."""
@@ -135,7 +136,7 @@ class _Place:
         return found if isinstance(found, dict) else None
 
     def _write(self) -> None:
-        storage.write_whole(self.path, self._content())
+        storage.write_whole(self.path, self._content(), sync=False)
 
     def _content(self) -> bytes:
         self.beats += 1
@@ -151,8 +152,13 @@ class _Place:
         return json.dumps(mark).encode()
 
 
-def _is_dead(other: dict[str, Any]) -> bool:
+def is_here(other: dict[str, Any]) -> bool:
+    """Whether a mark is of a process on this machine, for which we can look."""
+    return [other.get("host"), other.get("namespace")] == list(machine())
+
+
+def is_dead(other: dict[str, Any]) -> bool:
     """Whether it was a process of this machine's that is gone."""
-    if [other.get("host"), other.get("namespace")] != list(machine()):
+    if not is_here(other):
         return False
     return not is_running(int(other.get("pid", 0)), float(other.get("since_boot") or 0))

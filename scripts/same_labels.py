@@ -57,8 +57,9 @@ def labels_hash(
         [str(part) for part in command], env=environment, check=True, stdout=subprocess.DEVNULL
     )
     data = hashlib.sha256()
-    for name in ("labels.parquet", "model/clusters.npz"):
-        data.update((folder / "run" / name).read_bytes())
+    (clusters,) = (folder / "run" / "model").glob("clusters-*.npz")
+    for file in (folder / "run" / "labels.parquet", clusters):
+        data.update(file.read_bytes())
     return data.hexdigest()[:16]
 
 

@@ -123,3 +123,16 @@ def test_dask_arrays_alone_are_lazy() -> None:
     assert not is_lazy([[1, 2]])
     assert not is_lazy(Labelled())
     assert to_pixels(Labelled(), 2).tolist() == [[0] * 4] * 2
+
+
+@pytest.mark.parametrize("kept", [0, 60, -8])
+def test_a_damaged_block_says_what_to_do(kept: int, tmp_path: Path) -> None:
+    root = tmp_path / "a store"
+    files = write_blocks(str(root / "reduce" / "abc"), np.arange(6.0), [3, 3])
+    path = Path(files.path(1))
+    path.write_bytes(path.read_bytes()[:kept])
+    for read in (lambda: files.block(1), lambda: files.rows(np.array([4]))):
+        with pytest.raises(storage.StorageError) as caught:
+            read()
+        assert str(caught.value).startswith(f"{path} is damaged (")
+        assert f"daskfer cache clear --store '{root}' --key abc takes it" in str(caught.value)

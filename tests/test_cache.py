@@ -104,13 +104,20 @@ def test_folders_by_hand(root: str) -> None:
         ({"description": "LogisticRegression(C=0.1)"}, "LogisticRegression(C=0.1)"),
         ({"description": None}, ""),
         ({}, ""),
-        ([1, 2], ""),
     ],
 )
 def test_what_a_folder_is_of(summary: Any, of: str, tmp_path: Path) -> None:
     make(str(tmp_path), "ingest", A, summary)
     (folder,) = look(str(tmp_path)).folders
     assert (folder.of, folder.complete) == (of, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b'{"rows"'])
+def test_a_folder_whose_mark_is_damaged_is_unfinished(content: bytes, tmp_path: Path) -> None:
+    made = make(str(tmp_path), "ingest", A, {})
+    Path(made.file("stage.json")).write_bytes(content)
+    (folder,) = look(str(tmp_path)).folders
+    assert not folder.complete
 
 
 def test_of_many_sources_ten_are_named(tmp_path: Path) -> None:

@@ -210,3 +210,68 @@ def test_write_new_where_a_file_system_does_not_know_it(monkeypatch, error):
     assert storage.write_new(path, b"a")
     assert not storage.write_new(path, b"b")
     assert storage.read_bytes(path) == b"a"
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(storage.os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    replaced = os.replace
+
+    def replace(one, other):
+        assert os.stat(one).st_ino in synced
+        replaced(one, other)
+
+    monkeypatch.setattr(storage.os, "replace", replace)
+    storage.write_whole(str(tmp_path / "new" / "x.json"), b"{}")
+    folder = os.stat(tmp_path / "new").st_ino
+    # The new folder's name, the file, and the file's name.
+    assert synced == [os.stat(tmp_path).st_ino, os.stat(tmp_path / "new" / "x.json").st_ino, folder]
+    synced.clear()
+    assert storage.write_new(str(tmp_path / "new" / "y.json"), b"{}")
+    assert synced == [os.stat(tmp_path / "new" / "y.json").st_ino, folder]
+
+
+def test_files_that_were_not_waited_for_are_waited_for_together(tmp_path, monkeypatch):
+    paths = [str(tmp_path / f"{number}.bin") for number in range(5)]
+    synced = []
+    monkeypatch.setattr(storage.os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    for path in paths:
+        storage.write_whole(path, b"x", sync=False)
+    assert synced == []
+    storage.sync_files([*paths, "memory://elsewhere/x.bin"])
+    assert sorted(synced[:-1]) == sorted(os.stat(path).st_ino for path in paths)
+    assert synced[-1] == os.stat(tmp_path).st_ino
+
+
+def test_a_disk_that_fails_to_take_a_file_is_heard(tmp_path, monkeypatch):
+    def fail(number):
+        raise OSError(5, "Input/output error")
+
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(storage.os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        storage.write_whole(str(path), b"new")
+    assert path.read_bytes() == b"old"
+    assert files_below(tmp_path) == ["x.bin"]
+
+
+def test_a_disk_that_knows_no_syncing_does_without(tmp_path, monkeypatch):
+    def refuse(number):
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(storage.os, "fsync", refuse)
+    storage.write_whole(str(tmp_path / "x.bin"), b"new")
+    assert (tmp_path / "x.bin").read_bytes() == b"new"
+
+
+def test_whether_an_array_is_whole(root: str) -> None:
+    path = storage.join(root, "x.npy")
+    assert not storage.has_array(path)
+    storage.write_array(path, np.arange(6.0))
+    assert storage.has_array(path)
+    if not storage.is_url(root):
+        data = Path(path).read_bytes()
+        for cut in (b"", data[:40], data[:-1], data + b"x", bytes(len(data))):
+            Path(path).write_bytes(cut)
+            assert not storage.has_array(path)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import fsspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,3 +116,50 @@ def test_a_store_is_the_same_place_for_a_worker_in_another_folder(monkeypatch, t
     assert absolute("store") == str(tmp_path / "store")
     assert absolute("~/store") == "/home/somebody/store"
     assert absolute("s3://bucket/store") == "s3://bucket/store"
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0\0", b'{"rows": 1', b"[1]", b"\xff\xfe"])
+def test_a_mark_without_its_content_marks_nothing(content: bytes, tmp_path: Path) -> None:
+    folder = Store(str(tmp_path)).stage("reduce", 1)
+    folder.finish({"rows": 3})
+    Path(folder.file("stage.json")).write_bytes(content)
+    assert folder.summary() is None
+    assert folder.finish({"rows": 3}) == {"rows": 3}
+    assert folder.summary() == {"rows": 3}
+
+
+def test_a_mark_waits_for_all_that_it_speaks_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order in which a disk hears of it: blocks, the mark's content, the mark's name."""
+    folder = Store(str(tmp_path)).stage("represent", 1)
+    heard: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def name_of(number: int) -> str:
+        there = [Path(folder.path), *Path(folder.path).parent.rglob("*")]
+        names = {path.stat().st_ino: path.name for path in there}
+        return names.get(os.fstat(number).st_ino, "a folder above")
+
+    def syncing(number: int) -> None:
+        heard.append(f"sync {name_of(number)}")
+        sync(number)
+
+    def replacing(one: Path, other: Path) -> None:
+        heard.append(f"{Path(one).suffix} becomes {Path(other).name}")
+        replace(one, other)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(os, "replace", replacing)
+    for number in range(2):
+        path = folder.block(number, "x.npy")
+        storage.write_array(path, np.arange(3), sync=False)
+    assert not [one for one in heard if one.startswith("sync") and "npy" in one]
+    heard.clear()
+    folder.finish({"rows": 6})
+    key = Path(folder.path).name
+    assert sorted(heard[:2]) == ["sync 000000.x.npy", "sync 000001.x.npy"]
+    assert heard[2] == f"sync {key}"
+    assert heard[3].startswith("sync .")
+    assert heard[3].endswith(".part")
+    assert heard[4:] == [".part becomes stage.json", f"sync {key}"]

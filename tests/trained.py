@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from daskfer.cluster import Centers
 from daskfer.faces import EMOTIONS
 from daskfer.model import write_model
+from daskfer.model.writing import part_file
 from daskfer.naming import Names
 from daskfer.recipe import Normalize, Pixels, Recipe
 from daskfer.reduce import Reducer
@@ -47,11 +49,21 @@ def set_head(model: Path, **values: Any) -> None:
     (model / "model.json").write_text(json.dumps(head_of(model) | values))
 
 
+def part_of(model: Path, name: str) -> Path:
+    """The file of a part, such as clusters.npz."""
+    return model / part_file(name, head_of(model)["sha256"][name])
+
+
+def plain_name(file: str) -> str:
+    """The name of a file without what its content adds to it."""
+    return re.sub(r"-[0-9a-f]{12}(?=[.](npz|skops)$)", "", file)
+
+
 def set_part(model: Path, name: str, data: bytes) -> None:
     """Put something in the place of a part, with the checksum that it has."""
-    (model / name).write_bytes(data)
     sums = head_of(model)["sha256"] | {name: hashlib.sha256(data).hexdigest()}
     set_head(model, sha256=sums)
+    part_of(model, name).write_bytes(data)
 
 
 def set_classifier(model: Path, data: bytes) -> None:

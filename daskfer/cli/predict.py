@@ -179,7 +179,7 @@ def _engine(model: Model, sources: list[Source], place: Any, wanted: bool) -> It
 
 def _files_of(model: Model) -> dict[str, str]:
     from daskfer import storage
-    from daskfer.model.reading import HEAD
+    from daskfer.model.writing import HEAD
 
     path = storage.join(model.folder, HEAD)
     return {f"the model {path}": path}

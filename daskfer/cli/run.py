@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -95,16 +96,20 @@ def run_job(
     sources = find_sources(inputs)
     path = out or default_path(recipe_name, recipe, sources)
     folder = RunFolder(path)
-    folder.claim(recipe, sources)
+    folder.check(recipe, sources)
     progress = progress or Progress()
     metrics = folder.metrics()
     if metrics is not None:
         progress.say(f"{path} is finished; nothing to compute")
         return metrics, path
-    for note in notes_of(sources):
-        progress.say(note)
-    place = place_to_measure(where, recipe, sources, store, progress)
-    with session(place, store, progress, sources, recipe, performance_report) as here:
+    with ExitStack() as stack:
+        identity = stack.enter_context(folder.at_work(recipe, sources))
+        for note in notes_of(sources):
+            progress.say(note)
+        place = place_to_measure(where, recipe, sources, store, progress)
+        here = stack.enter_context(
+            session(place, store, progress, sources, recipe, performance_report)
+        )
         from daskfer.pipeline import run as run_pipeline
 
         try:
@@ -113,7 +118,10 @@ def run_job(
             raise folder.refuse(error) from None
         metrics = metrics_of(result, progress, here)
         with progress.stage("report", len(result.faces.table)):
-            folder.write(result, metrics)
+            if (theirs := folder.metrics()) is not None:
+                # The same run was computed twice at once, and its clusters may have names since.
+                return theirs, path
+            folder.write(result, metrics, identity)
     return metrics, path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,14 +41,14 @@ def train(
 
     What was computed before stays in the store and is taken from there. The run folder then holds
     the new names, labels, model, report and figures; its recipe.yaml stays that of the run, and
-    what --set changes is noted in metrics.json. Stopped or killed, it can simply be run again.
+    what --set changes is noted in metrics.json. Stopped or killed, it leaves the old results or
+    the new ones, and can simply be run again. Names that are given meanwhile stay.
     """
     # recipe.yaml is what run.json signs, and what daskfer run compares: it says whose folder this
     # is. So a change of the second model counts for one training and is told by its results.
     prepare_process()
     owner = finished(run)
     recipe = recipe_of(run, changes or [])
-    from daskfer import storage
     from daskfer.cli.console import JsonLines, Progress
     from daskfer.names_file import given_names
     from daskfer.run_folder import RunFolder
@@ -69,12 +68,10 @@ def train(
             metrics["changes"] = list(changes)
             metrics["notes"] = [*metrics["notes"], _changed(changes)]
         with progress.stage("report", len(result.faces.table)):
-            folder.write(result, metrics)
-            # Those of another second model, which model.json does not name any more.
-            named = storage.read_json(folder.file("model/model.json"))["sha256"]
-            for left in ("face.npz", "classifier.npz"):
-                if left not in named:
-                    Path(run, "model", left).unlink(missing_ok=True)
+            folder.write(result, metrics, owner["identity"])
+    now = given_names(folder)
+    if (now and now.answers) != (given and given.answers):
+        progress.say(f"names were given meanwhile: daskfer train {run} learns them")
     show(metrics, run, as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -28,13 +29,14 @@ from daskfer.model.checks import (
 )
 from daskfer.model.estimator import load_estimator
 from daskfer.model.model import Model
-from daskfer.model.writing import FORMAT
+from daskfer.model.writing import FORMAT, HEAD, PARTS, part_file
 from daskfer.parts import AnyReducer, load_reducer
 from daskfer.recipe import Expression, Recipe, Represent, recipe_from_dict
 
-HEAD = "model.json"
-PARTS = ("reducer.npz", "clusters.npz", "face.npz", "classifier.skops", "classifier.npz")
-"""Files that a model may have; no other name in model.json is ever opened."""
+SWITCHES = 5
+"""How often another model may take the place of one while it is read."""
+
+_CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
 def read_model(path: str) -> Model:
@@ -46,7 +48,7 @@ def read_model(path: str) -> Model:
         When it is none, has a format that is newer than this daskfer knows, or a part that is
         missing, was changed, or holds anything but what such a part may hold.
     """
-    folder, head, digest = _head(path)
+    folder, head, digest, files = _whole(path)
     side = head.get("side")
     if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= 4096:
         raise ModelError(f"{folder}/{HEAD}: side is {side!r}, expected pixels such as 48")
@@ -54,7 +56,6 @@ def read_model(path: str) -> Model:
     unsure = head.get("unsure_below") or 0.0
     unsure_below = _stated(folder, "unsure_below", checked_number, unsure, 0, 1)
     recipe = _recipe(folder, head)
-    files = _checked_parts(folder, head)
     clusters, emotion = _clusters(folder, files, len(categories))
     classifier = _classifier(folder, head, files, len(categories))
     reducers = {
@@ -87,8 +88,26 @@ def read_clusters(path: str) -> AnyClusterer:
     ------
     ModelError
     """
-    folder, head, _ = _head(path)
-    return _clusters(folder, _checked_parts(folder, head), MOST_CATEGORIES)[0]
+    folder, _, _, files = _whole(path)
+    return _clusters(folder, files, MOST_CATEGORIES)[0]
+
+
+def _whole(path: str) -> tuple[str, dict[str, Any], str, dict[str, bytes]]:
+    """The folder of a model, model.json and its sha256, and the bytes of the parts that it lists.
+
+    Where another training ends meanwhile, parts of the model before are deleted under our hands:
+    then model.json lists others, which are read instead.
+    """
+    folder, head, digest = _head(path)
+    for _ in range(SWITCHES):
+        try:
+            return folder, head, digest, _checked_parts(folder, head)
+        except ModelError:
+            before = head
+            folder, head, digest = _head(path)
+            if head.get("sha256") == before.get("sha256"):
+                raise
+    return folder, head, digest, _checked_parts(folder, head)
 
 
 def _head(path: str) -> tuple[str, dict[str, Any], str]:
@@ -142,15 +161,21 @@ def _checked_parts(folder: str, head: dict[str, Any]) -> dict[str, bytes]:
             raise ModelError(
                 f"{folder}/{HEAD} lists {name!r}: expected no parts but {', '.join(PARTS)}"
             )
+        if not isinstance(stated, str) or not _CHECKSUM.fullmatch(stated):
+            raise ModelError(
+                f"{folder}/{HEAD}: sha256 of {name} is {str(stated)[:80]!r}, expected 64 "
+                "hexadecimal digits"
+            )
+        file = part_file(name, stated) if head["format"] >= 4 else name
         try:
-            data = storage.read_bytes(storage.join(folder, name))
+            data = storage.read_bytes(storage.join(folder, file))
         except FileNotFoundError:
-            raise ModelError(f"{folder} lacks {name}, which {HEAD} lists: copy it whole") from None
+            raise ModelError(f"{folder} lacks {file}, which {HEAD} lists: copy it whole") from None
         actual = hashlib.sha256(data).hexdigest()
         if actual != stated:
             raise ModelError(
-                f"{folder}/{name} is not what was written: its sha256 is {actual[:16]}…, expected "
-                f"{str(stated)[:16]}…; copy the model again, or train it again"
+                f"{folder}/{file} is not what was written: its sha256 is {actual[:16]}…, expected "
+                f"{stated[:16]}…; copy the model again, or train it again"
             )
         found[name] = data
     return found
@@ -173,7 +198,7 @@ def _clusters(
         clusters, emotion = checked_clusters(arrays), arrays["emotion"]
         check_names(emotion, len(clusters.centers), categories)
     except (KeyError, ValueError, OSError) as error:
-        raise ModelError(f"{folder}/clusters.npz cannot be read: {one_line(error)}") from error
+        raise ModelError(f"{folder}: clusters.npz cannot be read: {one_line(error)}") from error
     return clusters, emotion.astype(np.int8)
 
 
@@ -183,7 +208,7 @@ def _reducer(folder: str, name: str, data: bytes, side: int, method: Represent) 
         reducer = load_reducer(data)
         check_reducer(reducer, side, method)
     except (KeyError, ValueError, TypeError, OSError, RecipeError) as error:
-        raise ModelError(f"{folder}/{name} cannot be read: {one_line(error)}") from error
+        raise ModelError(f"{folder}: {name} cannot be read: {one_line(error)}") from error
     return reducer
 
 
@@ -210,7 +235,7 @@ def _estimator(folder: str, files: dict[str, bytes]) -> Any:
             return checked_plain(npy.members(files["classifier.npz"]))
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise ModelError(
-                f"{folder}/classifier.npz cannot be read: {one_line(error)}"
+                f"{folder}: classifier.npz cannot be read: {one_line(error)}"
             ) from error
     if "classifier.skops" in files:
         return load_estimator(files["classifier.skops"], f"{folder}/classifier.skops")

@@ -25,7 +25,7 @@ from daskfer.recipe import Recipe
 from daskfer.recipe.categories import checked_names
 from daskfer.stages.context import Context
 from daskfer.stages.parts import DEFAULT_RANGE, Planned, plan
-from daskfer.store import StageFolder, Store
+from daskfer.store import StageFolder, Store, read_mark
 
 FEW_FOLDERS = 20
 """More folders than these are rather those of persons, or of days, than of classes."""
@@ -151,29 +151,32 @@ def write_part(
         For each block, how many records it holds and how many of them are good.
     """
     done = folder.file(f"{number:06d}.json")
-    if storage.exists(done):
-        found: list[list[int]] = storage.read_json(done)["blocks"]
+    if (mark := read_mark(done)) is not None:
+        found: list[list[int]] = mark["blocks"]
         return found
     blocks: list[list[int]] = []
     bad: list[Any] = []
     names: list[str] = []
     # Made small before they are gathered: a block of large faces may not fit in memory.
+    files: list[str] = []
     pieces = (replace(rows, pixels=resized(rows.pixels, side)) for rows in part.pieces())
     for rows in in_blocks(pieces, block_rows, part.first):
-        _write_block(folder, f"{number:06d}.{len(blocks):04d}", rows)
+        files += _write_block(folder, f"{number:06d}.{len(blocks):04d}", rows)
         blocks.append([rows.records, len(rows.row)])
         bad += [asdict(row) for row in rows.bad]
         names += rows.names or ()
-    # Last, because its being there says that the part is whole.
+    # Last, because its being there says that the part is whole, also after a power cut.
+    storage.sync_files(files)
     storage.write_json(done, {"blocks": blocks, "bad": bad, "names": names})
     return blocks
 
 
-def _write_block(folder: StageFolder, name: str, rows: Rows) -> None:
+def _write_block(folder: StageFolder, name: str, rows: Rows) -> list[str]:
+    """Write a block without waiting for the disk; its files."""
     pixels = rows.pixels
-    storage.write_array(folder.file(f"{name}.pixels.npy"), pixels)
-    storage.write_arrays(
-        folder.file(f"{name}.rows.npz"),
+    files = [folder.file(f"{name}.pixels.npy"), folder.file(f"{name}.rows.npz")]
+    storage.write_array(files[0], pixels, sync=False)
+    table = storage.npz(
         row=rows.row,
         emotion=rows.emotion,
         usage=rows.usage,
@@ -181,6 +184,8 @@ def _write_block(folder: StageFolder, name: str, rows: Rows) -> None:
         blank=(pixels == pixels[:, :1]).all(axis=1),
         look=difference_hashes(pixels),
     )
+    storage.write_whole(files[1], table, sync=False)
+    return files
 
 
 def _write_table(

@@ -117,6 +117,6 @@ def _reduced(
 
 def write_points(number: int, features: FeatureRows, reducer_path: str, target: BlockFiles) -> None:
     """Reduce one block and write it to the store, unless it is there."""
-    if not storage.exists(target.path(number)):
+    if not storage.has_array(target.path(number)):
         reducer = load_reducer(reducer_path)
-        storage.write_array(target.path(number), reducer.block(features, number))
+        storage.write_array(target.path(number), reducer.block(features, number), sync=False)

@@ -101,8 +101,8 @@ def represent(context: Context, faces: Faces, selection: Selection) -> Represent
 
 def write_features(number: int, features: Features, target: BlockFiles) -> None:
     """Compute one block of features and write it to the store, unless it is there."""
-    if not storage.exists(target.path(number)):
-        storage.write_array(target.path(number), features.block(number))
+    if not storage.has_array(target.path(number)):
+        storage.write_array(target.path(number), features.block(number), sync=False)
 
 
 def _expressions(
@@ -223,7 +223,7 @@ class Meter:
 
         found = measure(pixels, self.side, self.normalization, self.method, self.bundle)
         for name, files in targets.items():
-            storage.write_array(files.path(number), found[name])
+            storage.write_array(files.path(number), found[name], sync=False)
 
 
 def measure_block(
@@ -249,4 +249,4 @@ def measure_mirrored(
 
 
 def _is_written(targets: dict[str, BlockFiles], number: int) -> bool:
-    return all(storage.exists(files.path(number)) for files in targets.values())
+    return all(storage.has_array(files.path(number)) for files in targets.values())

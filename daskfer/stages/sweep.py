@@ -37,7 +37,7 @@ from daskfer.stages.context import Context, Methods, Watch
 from daskfer.stages.ingest import array_fingerprint, ingest
 from daskfer.stages.parts import DEFAULT_RANGE
 from daskfer.stages.represent import Represented, represent
-from daskfer.store import StageFolder, Store
+from daskfer.store import StageFolder, Store, read_mark
 from daskfer.sweep import choices
 from daskfer.sweep.choices import Cell
 from daskfer.sweep.reducing import reduce_fold, reduce_rows, rung
@@ -306,11 +306,8 @@ def _results(
 
 def _stored(folder: StageFolder, cells: list[Cell]) -> dict[Cell, Part]:
     """The cells that are there already."""
-    return {
-        cell: storage.read_json(path)
-        for cell in cells
-        if storage.exists(path := _path(folder, cell))
-    }
+    found = {cell: read_mark(_path(folder, cell)) for cell in cells}
+    return {cell: part for cell, part in found.items() if part is not None}
 
 
 def _path(folder: StageFolder, cell: Cell) -> str:

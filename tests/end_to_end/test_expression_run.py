@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from processes import children_of, daskfer, is_worker, started, wait_until
+from trained import part_of
 
 from daskfer.synthetic import write_csv
 
@@ -58,7 +59,7 @@ def stored(store: Path, stage: str) -> dict[str, bytes]:
 
 def assert_same_model(one: Path, other: Path) -> None:
     for name in ("reducer.npz", "face.npz", "clusters.npz"):
-        first, second = arrays(one / "model" / name), arrays(other / "model" / name)
+        first, second = (arrays(part_of(run / "model", name)) for run in (one, other))
         assert list(first) == list(second)
         for key in first:
             assert np.array_equal(first[key], second[key]), (name, key)
@@ -132,13 +133,14 @@ def test_blank_faces_have_neither_cluster_nor_emotion(first: Path) -> None:
 def test_the_model_folder_is_whole(first: Path) -> None:
     folder = first / "model"
     parts = {"reducer.npz", "clusters.npz", "face.npz", "classifier.skops", "classifier.npz"}
-    assert {path.name for path in folder.iterdir()} == {"model.json", "MODEL_CARD.md", *parts}
+    files = {part_of(folder, name).name for name in parts}
+    assert {path.name for path in folder.iterdir()} == {"model.json", "MODEL_CARD.md", *files}
     model = json.loads((folder / "model.json").read_text())
     assert model["sha256"] == {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in parts
+        name: hashlib.sha256(part_of(folder, name).read_bytes()).hexdigest() for name in parts
     }
     assert model["represent"]["method"] == "expression"
-    reducer, face = arrays(folder / "reducer.npz"), arrays(folder / "face.npz")
+    reducer, face = (arrays(part_of(folder, name)) for name in ("reducer.npz", "face.npz"))
     assert reducer["parts"].tolist() == ["blendshapes", "tokens", "hog"]
     assert face["parts"].tolist() == ["layer4", "layer8"]
     assert [reducer[f"{part}.axes"].shape for part in ("blendshapes", "tokens", "hog")] == [
@@ -147,7 +149,7 @@ def test_the_model_folder_is_whole(first: Path) -> None:
         (10, 1568),
     ]
     assert face["layer8.axes"].shape == (40, 2048)
-    assert arrays(folder / "clusters.npz")["centers"].shape == (8, 54)
+    assert arrays(part_of(folder, "clusters.npz"))["centers"].shape == (8, 54)
 
 
 @pytest.mark.slow
@@ -214,8 +216,8 @@ def test_labels_reach_nothing_that_is_fitted_before_names(
         )
         assert found == wanted, stage
     assert_clusters_equal(out, first)
-    assert_same_arrays(out / "model" / "reducer.npz", first / "model" / "reducer.npz")
-    assert_same_arrays(out / "model" / "face.npz", first / "model" / "face.npz")
+    for name in ("reducer.npz", "face.npz"):
+        assert_same_arrays(part_of(out / "model", name), part_of(first / "model", name))
     here, there = (pq.read_table(folder / "labels.parquet") for folder in (out, first))
     for column in ("cluster", "confidence", "role"):
         assert here[column] == there[column], column
@@ -233,7 +235,7 @@ def assert_same_arrays(path: Path, other: Path) -> None:
 
 
 def assert_clusters_equal(one: Path, other: Path) -> None:
-    found, wanted = (arrays(folder / "model" / "clusters.npz") for folder in (one, other))
+    found, wanted = (arrays(part_of(folder / "model", "clusters.npz")) for folder in (one, other))
     assert list(found) == list(wanted)
     for key in found:
         if key != "emotion":

@@ -33,6 +33,7 @@ from trained import (
     head_of,
     labels_of,
     npz,
+    part_of,
     pixels_of,
     set_classifier,
     set_head,
@@ -166,7 +167,7 @@ def test_a_pickle_is_not_read(model: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["clusters.npz", "reducer.npz"])
 def test_objects_in_arrays_are_not_read(name: str, model: Path, tmp_path: Path) -> None:
-    arrays = arrays_of(model / name)
+    arrays = arrays_of(part_of(model, name))
     arrays[next(iter(arrays))] = np.array([Trap(tmp_path / "sprung")], object)
     set_part(model, name, npz(**arrays))
     refused(model, f"{name} cannot be read: a .npy of Python objects is not read")
@@ -303,16 +304,18 @@ def test_the_same_are_read_as_they_are(estimator: Any, classes: int) -> None:
 
 def test_a_changed_byte_is_found_in_each_part(model: Path) -> None:
     for name in head_of(model)["sha256"]:
-        data = (model / name).read_bytes()
-        (model / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        refused(model, f"{name} is not what was written: its sha256 is")
-        (model / name).write_bytes(data)
+        part = part_of(model, name)
+        data = part.read_bytes()
+        part.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        refused(model, f"{part.name} is not what was written: its sha256 is")
+        part.write_bytes(data)
     read_model(str(model))
 
 
 def test_a_missing_part_is_told(model: Path) -> None:
-    (model / "classifier.skops").unlink()
-    refused(model, "lacks classifier.skops, which model.json lists")
+    missing = part_of(model, "classifier.skops")
+    missing.unlink()
+    refused(model, f"lacks {missing.name}, which model.json lists")
     sums = head_of(model)["sha256"]
     set_head(model, sha256={name: sums[name] for name in sums if name != "clusters.npz"})
     refused(model, "lists no parts")
@@ -356,7 +359,12 @@ def test_no_other_file_is_opened(name: str, model: Path) -> None:
         ("represent", [], "represent"),
         ("normalize", {"method": "minmax", "code": "x"}, "code"),
         ("sha256", [], "lists no parts"),
-        ("sha256", {"reducer.npz": 1, "clusters.npz": None}, "its sha256 is"),
+        ("sha256", {"reducer.npz": 1, "clusters.npz": None}, "sha256 of reducer.npz is '1'"),
+        ("sha256", {"reducer.npz": "/../../x", "clusters.npz": ""}, "'/../../x', expected 64"),
+        ("sha256", {"reducer.npz": "A" * 64, "clusters.npz": ""}, "expected 64 hexadecimal digits"),
+        ("sha256", {"reducer.npz": "0" * 64 + "\n", "clusters.npz": ""}, "expected 64"),
+        ("sha256", {"reducer.npz": "0" * 64, "clusters.npz": ""}, "lacks reducer-000000000000.npz"),
+        ("format", 3, "lacks reducer.npz, which model.json lists"),
     ],
 )
 def test_what_model_json_may_not_say(key: str, value: Any, words: str | None, model: Path) -> None:
@@ -400,7 +408,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_do_not_fit_the_clusters(emotion: np.ndarray, model: Path) -> None:
-    arrays = arrays_of(model / "clusters.npz")
+    arrays = arrays_of(part_of(model, "clusters.npz"))
     set_part(model, "clusters.npz", npz(**arrays | {"emotion": emotion}))
     refused(model, "clusters.npz cannot be read: (emotion has|a cluster has a name)")
 
@@ -418,13 +426,13 @@ def test_names_that_do_not_fit_the_clusters(emotion: np.ndarray, model: Path) ->
     ],
 )
 def test_plain_arrays_that_are_no_classifier(name: str, value: Any, model: Path) -> None:
-    arrays = arrays_of(model / "classifier.npz")
+    arrays = arrays_of(part_of(model, "classifier.npz"))
     set_part(model, "classifier.npz", npz(**arrays | {name: value}))
     refused(model, "classifier.npz cannot be read")
 
 
 def test_divisions_of_clusters_that_there_are_not(model: Path) -> None:
-    arrays = arrays_of(model / "clusters.npz")
+    arrays = arrays_of(part_of(model, "clusters.npz"))
     columns = arrays["centers"].shape[1]
     split = {
         "split_of": np.array([0]),
@@ -444,7 +452,7 @@ PARTS = ("reducer.npz", "clusters.npz", "classifier.npz", "classifier.skops")
 @pytest.mark.parametrize("name", PARTS)
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
 def test_files_that_are_cut_off(name: str, share: float, model: Path) -> None:
-    data = (model / name).read_bytes()
+    data = part_of(model, name).read_bytes()
     data = data[: int(len(data) * share)]
     if name == "classifier.skops":
         set_classifier(model, data)
@@ -500,7 +508,7 @@ def overlapping(values: int) -> bytes:
 )
 def test_a_zip_bomb_takes_no_memory(data: bytes, words: str, model: Path) -> None:
     for name in ("clusters.npz", "reducer.npz", "classifier.npz"):
-        before = (model / name).read_bytes()
+        before = part_of(model, name).read_bytes()
         set_part(model, name, data)
         tracemalloc.start()
         refused(model, words)
@@ -524,7 +532,7 @@ def test_an_array_that_states_more_than_there_is_takes_no_memory(
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("centers.npy", header(shape) + bytes(64))
-    clusters = (model / "clusters.npz").read_bytes()
+    clusters = part_of(model, "clusters.npz").read_bytes()
     set_part(model, "clusters.npz", buffer.getvalue())
     refused(model, "clusters.npz cannot be read: a .npy is cut off")
     set_part(model, "clusters.npz", clusters)
@@ -578,11 +586,11 @@ def read_or_refused(head: Any, hog_run: Path, **parts: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in head_of(hog_run / "model")["sha256"]:
-            os.symlink(hog_run / "model" / part, folder / part)
+            file = part_of(hog_run / "model", part)
+            os.symlink(file, folder / file.name)
         (folder / "model.json").write_text(json.dumps(head))
         for part, data in parts.items():
             part = part.replace("_", ".")
-            (folder / part).unlink()
             if part == "classifier.skops":
                 set_classifier(folder, data)
             else:
@@ -614,7 +622,7 @@ ARRAYS = st.builds(
 def test_any_array_in_a_part_is_taken_or_refused(
     hog_run: Path, part: str, new: np.ndarray, data: st.DataObject
 ) -> None:
-    arrays = arrays_of(hog_run / "model" / f"{part}.npz")
+    arrays = arrays_of(part_of(hog_run / "model", f"{part}.npz"))
     more = [
         "split_of",
         "split_new",
@@ -635,7 +643,7 @@ def test_any_array_in_a_part_is_taken_or_refused(
 def test_any_changed_byte_under_a_right_checksum_is_taken_or_refused(
     hog_run: Path, part: str, data: st.DataObject
 ) -> None:
-    content = bytearray((hog_run / "model" / part).read_bytes())
+    content = bytearray(part_of(hog_run / "model", part).read_bytes())
     # Most of a file are numbers; what says how to read them is at the ends of its members.
     place = data.draw(st.integers(0, len(content) - 1) | st.integers(-400, -1))
     content[place] ^= data.draw(st.integers(1, 255))
