@@ -143,7 +143,7 @@ def again(computed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     monkeypatch.setattr(
-        "daskfer.report.write_report", lambda path, *_: storage.write_text(path, "new page")
+        "daskfer.report.write_report", lambda path, *_, **__: storage.write_text(path, "new page")
     )
     metrics = {**result.figures, "mark": "new"}
 
