@@ -254,10 +254,8 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            When the folder is another run's now, or names.yaml was made unreadable meanwhile.
-            No result in it is changed then.
-        AnswerError
-            When names were written into names.yaml that are none; no result is changed then.
+            When the folder is another run's now, or names.yaml was made unreadable meanwhile, or
+            holds names that are none. No result in it is changed then.
         """
         from daskfer import at_work
         from daskfer.model.writing import drop_parts

@@ -17,7 +17,6 @@ import yaml
 from processes import daskfer
 
 from daskfer import storage, switching
-from daskfer.answers import AnswerError
 from daskfer.at_work import WORK
 from daskfer.errors import RunFolderError
 from daskfer.ingest.finding import find_sources
@@ -251,7 +250,7 @@ def test_names_written_by_hand_meanwhile_stay(again: Any) -> None:
     content["clusters"][2]["emotion"] = "a\nb"
     (run / "names.yaml").write_text(yaml.safe_dump(content))
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    with pytest.raises(AnswerError):
+    with pytest.raises(RunFolderError, match="of cluster 2: it holds a control character"):
         write()
     assert {path: path.read_bytes() for path in before} == before
 
