@@ -213,7 +213,9 @@ def to_pixels(images: Any, side: int) -> np.ndarray:
     InputError
         For anything but images.
     """
-    if isinstance(images, Sequence) and not isinstance(images, str | bytes):
+    if isinstance(images, str | os.PathLike):
+        raise InputError(f"{images}: expected several images or files, such as ['{images}']")
+    if isinstance(images, Sequence) and not isinstance(images, bytes):
         rows = [_one(image, side) for image in images]
         return np.array(rows, np.uint8).reshape(len(rows), side * side)
     array = np.asarray(images)

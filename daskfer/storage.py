@@ -149,6 +149,11 @@ def write_whole(path: str, data: bytes | memoryview, *, sync: bool = True) -> No
         os.replace(neighbour, target)
         if sync:
             sync_folder(str(target.parent))
+    except OSError as error:
+        if error.errno is not None:
+            # A full disk names no file, and the neighbour's name says nothing to anybody.
+            error.filename, error.filename2 = str(target), None
+        raise
     finally:
         neighbour.unlink(missing_ok=True)
 

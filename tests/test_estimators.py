@@ -223,7 +223,7 @@ def test_a_random_state_need_not_be_a_number(points: np.ndarray) -> None:
         (BlockKMeans(1), "cluster.clusters=1: expected 2 or more"),
         (BlockKMeans(ROWS + 1), "clusters of n_samples=400"),
         (BlockPCA(0), "reduce.components=0: expected 1 or more"),
-        (BlockPCA(7), "at most 6"),
+        (BlockPCA(7), "n_components=7: 400 rows of 6 features have at most 6"),
         (FaceGaussianMixture(2, regularization=0), "cluster.regularization=0"),
         (FaceNormalizer("none"), "expected minmax, zscore or unit"),
     ],

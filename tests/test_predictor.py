@@ -152,6 +152,7 @@ def test_floats_mean_the_same_however_they_are_cut():
         (np.zeros((1, 4, 4), complex), "of complex128: expected whole numbers"),
         (np.zeros((1, 0, 4), np.uint8), "has no pixels"),
         (["no such file.png"], "no such file"),
+        ("a.png", r"expected several images or files, such as \['a\.png'\]"),
         ([np.zeros(7, np.uint8)], "an image of shape"),
     ],
 )

@@ -250,8 +250,9 @@ def test_a_disk_that_fails_to_take_a_file_is_heard(tmp_path, monkeypatch):
     path = tmp_path / "x.bin"
     path.write_bytes(b"old")
     monkeypatch.setattr(storage.os, "fsync", fail)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(OSError, match="Input/output") as caught:
         storage.write_whole(str(path), b"new")
+    assert (caught.value.filename, caught.value.filename2) == (str(path), None)
     assert path.read_bytes() == b"old"
     assert files_below(tmp_path) == ["x.bin"]
 

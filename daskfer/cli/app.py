@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import gc
 import os
@@ -123,6 +124,14 @@ def _options(
         os.environ["DASKFER_DEBUG"] = "1"
 
 
+WAYS_OUT = {
+    errno.ENOSPC: "free some space, or name folders on another disk by --out and --store",
+    errno.EDQUOT: "free some space, or name folders on another disk by --out and --store",
+    errno.EROFS: "nothing can be written there: name folders where it can, by --out and --store",
+}
+"""What a person can do about errors of the system, by their numbers."""
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command; errors that a user can mend are one line and exit status 1."""
     signal.signal(signal.SIGINT, _stop)
@@ -139,7 +148,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if os.environ.get("DASKFER_DEBUG"):
             raise
         place = f": {error.filename}" if error.filename else ""
-        _end(1, f"error: {error.strerror or error}{place} (daskfer --debug ... shows where)")
+        way = WAYS_OUT.get(error.errno or 0, "daskfer --debug ... shows where")
+        _end(1, f"error: {error.strerror or error}{place} ({way})")
     except Exception as error:
         if os.environ.get("DASKFER_DEBUG"):
             raise

@@ -76,8 +76,8 @@ def client_of_address(address: str, seconds: float | None = None) -> Client:
         if isinstance(error, TypeError) or type(error) is RuntimeError:
             raise
         raise SchedulerError(
-            f"no scheduler answers at {address} ({one_line(error)}): check the address, or give "
-            "--scheduler local to run on this machine"
+            f"no scheduler answers at {address} ({one_line(error)}): check the address, or run "
+            "on this machine by --scheduler local (jobs need a scheduler)"
         ) from error
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from daskfer.engine import InProcess
 from daskfer.estimators.rows import BLOCK_ROWS, Rows, by_rows, checked, valued
 from daskfer.recipe import Pca
-from daskfer.reduce import check_components, fit_pca
+from daskfer.reduce import fit_pca
 
 KINDS = [np.float32, np.float64]
 """What rows are computed in: as they are, and in the first where they are of neither kind.
@@ -66,7 +66,7 @@ class BlockPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         rows = Rows(checked(self, X, KINDS, reset=True, least=2))
         method = valued(lambda: Pca(components=self.n_components, whiten=self.whiten))
-        valued(lambda: check_components(method, len(rows), rows.dimensions))
+        _check_components(self.n_components, len(rows), rows.dimensions)
         self.reducer_ = fit_pca(InProcess(), rows, rows.pieces(self.block_rows), method)
         self.components_, self.mean_ = self.reducer_.axes, self.reducer_.mean
         self.explained_variance_ = self.reducer_.explained_variance
@@ -91,3 +91,12 @@ class BlockPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _check_components(count: Any, rows: int, dimensions: int) -> None:
+    """As `daskfer.reduce.check_components` does, in the words of scikit-learn's users."""
+    most = min(rows - 1, dimensions)
+    if count != "auto" and count > most:
+        raise ValueError(
+            f"n_components={count}: {rows:,} rows of {dimensions:,} features have at most {most:,}"
+        )

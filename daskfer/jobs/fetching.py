@@ -44,6 +44,9 @@ def _is_other(target: str, folder: JobFolder) -> bool:
 def _files(tree: Tree, *folders: str) -> list[str]:
     found = []
     for name, info in tree.entries(*folders).items():
+        if name.startswith("."):
+            # What a process that is at work there leaves when it is killed.
+            continue
         if info["type"] != "directory":
             found.append("/".join([*folders, name]))
         elif [*folders, name] != [FOLDER]:

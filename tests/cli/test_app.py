@@ -40,3 +40,29 @@ def test_other_errors_of_finalizers_are_shown():
     ended = _run(script.replace("    Finalized()\n", "    Finalized()\n    Broken()\n"))
     assert "ZeroDivisionError" in ended.stderr
     assert ended.returncode == 130
+
+
+FULL = """
+from daskfer import storage
+from daskfer.cli import app
+
+def command(arguments, standalone_mode):
+    def fsync(number):
+        raise OSError(28, "No space left on device")
+    storage.os.fsync = fsync
+    storage.write_whole("out/metrics.json", b"{}")
+
+app.app = command
+app.main([])
+"""
+
+
+def test_a_full_disk_says_which_and_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ended = _run(FULL)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "error: No space left on device: out/metrics.json (free some space, or name folders on "
+        "another disk by --out and --store)\n"
+    )
+    assert not list((tmp_path / "out").iterdir())

@@ -11,11 +11,19 @@ from daskfer.jobs.folder import JobFolder
 
 FILES = {"run.json": "{}", "labels.parquet": "x", "model/a.npz": "y", "metrics.json": "{}"}
 
+PASSING = {".work-1.json": "{}", ".new-1/labels.parquet": "half", "model/.1.part": "half"}
+"""What a run leaves there while it is at work."""
+
 
 @pytest.fixture(params=["disk", "memory"])
 def folder(request, tmp_path):
     run = str(tmp_path / "run") if request.param == "disk" else f"memory://{tmp_path.name}/run"
-    for name, text in {**FILES, "job/requests/1.json": "{}", "job/logs/1.txt": "z"}.items():
+    for name, text in {
+        **FILES,
+        "job/requests/1.json": "{}",
+        "job/logs/1.txt": "z",
+        **PASSING,
+    }.items():
         storage.write_text(storage.join(run, name), text)
     return JobFolder(run)
 
