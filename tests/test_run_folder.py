@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from kills import killed_after
 from processes import daskfer
 
 from daskfer import storage, switching
@@ -36,10 +37,6 @@ with RunFolder(sys.argv[1]).at_work(load_recipe("hog"), find_sources([sys.argv[2
     print("at work", flush=True)
     time.sleep(600)
 """
-
-
-class Killed(BaseException):
-    """What ends a process between two of its steps, as a kill would."""
 
 
 @pytest.fixture(scope="module")
@@ -167,31 +164,13 @@ def test_results_are_old_or_new_whenever_the_writer_is_killed(
     again: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, write = again
-    real, seen = {name: getattr(os, name) for name in ("replace", "rename", "remove")}, []
+    seen = []
     for steps in range(60):
         copy = tmp_path / f"killed-{steps}"
         shutil.copytree(run, copy)
-        left = [steps]
-
-        def stepping(name: str, left: list[int] = left) -> Any:
-            def step(*arguments: Any, **options: Any) -> Any:
-                if left[0] == 0:
-                    raise Killed
-                left[0] -= 1
-                return real[name](*arguments, **options)
-
-            return step
-
-        with monkeypatch.context() as patched:
-            for name in real:
-                patched.setattr(os, name, stepping(name))
-            patched.setattr(switching.shutil, "rmtree", lambda *_, **__: None)
-            try:
-                write(copy)
-            except Killed:
-                ended = False
-            else:
-                ended = True
+        ended = killed_after(
+            steps, ("replace", "rename", "remove"), monkeypatch, lambda copy=copy: write(copy)
+        )
         # The model is whole even before anybody looks at the run.
         assert read_model(str(copy)).side == 48
         marked = "mark" in json.loads((copy / "metrics.json").read_text())

@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
+from kills import killed_after
 
-from daskfer import storage, switching
+from daskfer import storage
 from daskfer.switching import alone, is_unsettled, replacing, settle
 
 FILES = ("a.txt", "model/b.txt", "last.json")
-
-
-class Killed(BaseException):
-    """What ends a process between two of its steps, as a kill would."""
 
 
 def rewrite(folder: Path, text: str) -> None:
@@ -33,34 +30,14 @@ def content(folder: Path) -> set[str]:
 def test_all_of_them_are_old_or_new_whenever_it_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real: dict[str, Any] = {name: getattr(os, name) for name in ("replace", "rename", "mkdir")}
     seen = []
     for steps in range(40):
         folder = tmp_path / str(steps)
         folder.mkdir()
         rewrite(folder, "old")
-        left = [steps]
-
-        def stepping(name: str, left: list[int] = left) -> Any:
-            def step(*arguments: Any, **options: Any) -> Any:
-                if left[0] == 0:
-                    raise Killed
-                left[0] -= 1
-                return real[name](*arguments, **options)
-
-            return step
-
-        with monkeypatch.context() as patched:
-            for name in real:
-                patched.setattr(os, name, stepping(name))
-            # A killed process tidies nothing up.
-            patched.setattr(switching.shutil, "rmtree", lambda *_, **__: None)
-            try:
-                rewrite(folder, "new")
-            except Killed:
-                ended = False
-            else:
-                ended = True
+        ended = killed_after(
+            steps, ("replace", "rename", "mkdir"), monkeypatch, partial(rewrite, folder, "new")
+        )
         if len(content(folder)) > 1:
             assert is_unsettled(str(folder))
         last = (folder / "last.json").read_text()

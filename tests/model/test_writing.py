@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kills import killed_after
 from trained import head_of, part_of, set_head
 
 from daskfer import storage
@@ -18,10 +18,6 @@ from daskfer.model import read_clusters, read_model, reading, write_model
 from daskfer.model.writing import PARTS, drop_parts, part_file, write_parts
 from daskfer.naming import Names
 from daskfer.recipe import Recipe
-
-
-class Killed(BaseException):
-    """What ends a writer between two of its steps, as a kill would."""
 
 
 def another(model: Path) -> Callable[[], None]:
@@ -44,29 +40,9 @@ def test_a_reader_finds_one_of_them_whenever_the_writer_is_killed(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, seen = told(model), []
-    replace, remove = os.replace, storage.os.unlink
     for steps in range(20):
         copy = Path(shutil.copytree(model, tmp_path / f"copy-{steps}"))
-        write, left = another(copy), [steps]
-
-        def step(do: Any, left: list[int] = left) -> Any:
-            def done(*arguments: Any, **options: Any) -> Any:
-                if left[0] == 0:
-                    raise Killed
-                left[0] -= 1
-                return do(*arguments, **options)
-
-            return done
-
-        with monkeypatch.context() as patched:
-            patched.setattr(os, "replace", step(replace))
-            patched.setattr(os, "remove", step(remove))
-            try:
-                write()
-            except Killed:
-                ended = False
-            else:
-                ended = True
+        ended = killed_after(steps, ("replace", "remove"), monkeypatch, another(copy))
         seen.append(told(copy))
         if ended:
             break
