@@ -83,7 +83,7 @@ def test_tables_for_a_person_and_what_a_run_would_do(damaged, clean_environment,
     assert "32 rows, 30 of them faces of 12×12" in text
     assert "29 distinct images; 1 rows repeat an earlier one" in text
     assert "1 × too few pixels (first: line 6 of" in text
-    assert "daskfer run would fit 27 rows, validate on 0 and test on 2, in 1 blocks" in text
+    assert "daskfer run would fit 27 rows, validate on 0 and test on 2, in 1 block" in text
     assert sorted(path.name for path in sheets.iterdir()) == [
         "angry.png", "disgust.png", "fear.png", "quarantine.csv", "unlabelled.png",
     ]  # fmt: skip

@@ -58,7 +58,7 @@ def test_files(finished, simulated):
     assert found["chance_accuracy"] < few["accuracy"] < many["accuracy"]
     assert many["random_accuracy"] < many["accuracy"] <= found["ceiling"]["accuracy"]
     assert [one["stage"] for one in found["labels_used"]] == [
-        "looks", "random labels", "ceiling", "scores",
+        "looks", "random labels", "ceiling", "scores", "choice",
     ]  # fmt: skip
     assert {"numpy", "scikit-learn"} <= set(found["versions"])
     assert found["inputs"][0]["path"] == str(finished[0] / "faces.csv")
