@@ -126,7 +126,8 @@ def test_divided_clusters(kind: str, faces: Path, tmp_path: Path) -> None:
         "1 of 4 clusters have no name, nor their faces",
     ]
     folder = RunFolder(str(tmp_path / "run"))
-    folder.write(found, {**found.figures, "seconds": {}})
+    storage.write_json(folder.file("run.json"), {"identity": "this one"})
+    folder.write(found, {**found.figures, "seconds": {}}, "this one")
     again = read_clusters(folder.file("model")).assign(points_of(found, np.arange(320)))
     assert again.cluster.tolist() == cluster.tolist()
     page = (tmp_path / "run" / "report.html").read_text()
@@ -184,11 +185,14 @@ def test_names_of_other_clusters_are_refused(faces: Path, tmp_path: Path) -> Non
 def test_a_model_of_a_newer_format_is_not_misread(faces: Path, tmp_path: Path) -> None:
     folder = RunFolder(str(tmp_path / "run"))
     found = ran(tmp_path / "store", faces, given_of(np.array([3, 4, 5, 0])))
-    folder.write(found, {**found.figures, "seconds": {}})
+    storage.write_json(folder.file("run.json"), {"identity": "this one"})
+    folder.write(found, {**found.figures, "seconds": {}}, "this one")
     model = storage.read_json(folder.file("model/model.json"))
     assert model["format"] == FORMAT
     storage.write_json(folder.file("model/model.json"), {**model, "format": FORMAT + 1})
-    with pytest.raises(RunFolderError, match="has format 4 and this daskfer reads up to 3"):
+    with pytest.raises(
+        RunFolderError, match=f"has format {FORMAT + 1} and this daskfer reads up to {FORMAT}"
+    ):
         read_clusters(folder.file("model"))
 
 

@@ -142,7 +142,7 @@ def test_a_user_may_have_names_of_her_own() -> None:
         ("[calm, yes]", "the name True: YAML takes it for true or false; write it in quotes"),
         ("[calm, 3]", "the name 3: YAML takes it for a number; write it in quotes"),
         ("[calm, null]", "the name None: YAML takes it for no value"),
-        ("[calm, [tense]]", "YAML takes it for a list"),
+        ("[calm, [tense]]", "it is a list or a table; expected one name"),
         ("[calm, ' ']", "the name ' ': it is empty"),
         ("[calm, Calm]", "the name 'Calm' is there twice"),
         (f"[calm, {'x' * 61}]", "it has 61 characters; expected at most 60"),

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from daskfer import storage
-from daskfer.errors import DaskferError, RunFolderError, one_line
+from daskfer.errors import DaskferError, RunFolderError
 from daskfer.recipe import Recipe
 from daskfer.report.sweep_file import MOST_BYTES, Swept, harmless, parse, quoted
 from daskfer.report.sweep_folder import MARK
@@ -39,7 +39,7 @@ def of_run(run: RunFolder, recipe: Recipe) -> Swept | str | None:
         return bring(run.path, run, recipe)[0] if storage.exists(run.file(MARK)) else None
     except (DaskferError, OSError) as error:
         # A report is worth more than a part of it.
-        return one_line(error)
+        return " ".join(str(error).split())
 
 
 def _check_same(folder: str, swept: Swept, run: RunFolder, recipe: Recipe) -> None:

@@ -87,7 +87,7 @@ def test_answers_given_while_a_training_ran_come_back_into_the_file(planted):
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
-    [("clusters:", "clusters: [", "is not YAML"), ("emotion: sad", "emotion: yes", "in quotes")],
+    [("clusters:", "clusters: [", "expected YAML"), ("emotion: sad", "emotion: yes", "in quotes")],
 )
 def test_a_file_that_cannot_be_read_is_told_once_and_left_alone(planted, capsys, old, new, words):
     desk, names, path = prepared(planted)
