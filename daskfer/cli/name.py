@@ -164,7 +164,9 @@ def _by_file(folder: RunFolder, log: Log, file: str | None, choices: tuple[str, 
         f"{len(names) - left_out:,} names are from {file}"
         + (f", which leaves {left_out:,} clusters out" if left_out else "")
     )
-    if new := stated.categories[len(choices) :]:
+    # A run's own names.yaml may list names that no cluster has.
+    used = set(names.values())
+    if new := tuple(name for name in stated.categories[len(choices) :] if name in used):
         typer.echo(f"New names: {told_new(new, choices)}")
     typer.echo(_told(log))
 
